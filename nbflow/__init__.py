@@ -1,0 +1,62 @@
+"""nbflow: Step Functions for notebooks.
+
+``import nbflow as nf``. Everything public is here, and is imported when it is first used, so that the import itself costs
+next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbflow.artifacts.values import NotJson as NotJson
+    from nbflow.artifacts.values import Ref as Ref
+    from nbflow.authoring.task import Task as Task
+    from nbflow.authoring.task import notebook as notebook
+    from nbflow.authoring.task import task as task
+    from nbflow.client.connection import connect as connect
+    from nbflow.client.connection import disconnect as disconnect
+    from nbflow.client.executions import Execution as Execution
+    from nbflow.client.executions import ExecutionFailed as ExecutionFailed
+    from nbflow.client.executions import execution as execution
+    from nbflow.client.executions import executions as executions
+    from nbflow.client.machines import BindingError as BindingError
+    from nbflow.client.machines import StateMachine as StateMachine
+    from nbflow.errors import NbflowError as NbflowError
+    from nbflow.language.validate import DefinitionError as DefinitionError
+    from nbflow.service.errors import ApiError as ApiError
+    from nbflow.store.port import StoreError as StoreError
+
+_HOME = {
+    "ApiError": "nbflow.service.errors",
+    "BindingError": "nbflow.client.machines",
+    "DefinitionError": "nbflow.language.validate",
+    "Execution": "nbflow.client.executions",
+    "ExecutionFailed": "nbflow.client.executions",
+    "NbflowError": "nbflow.errors",
+    "NotJson": "nbflow.artifacts.values",
+    "Ref": "nbflow.artifacts.values",
+    "StateMachine": "nbflow.client.machines",
+    "StoreError": "nbflow.store.port",
+    "Task": "nbflow.authoring.task",
+    "connect": "nbflow.client.connection",
+    "disconnect": "nbflow.client.connection",
+    "execution": "nbflow.client.executions",
+    "executions": "nbflow.client.executions",
+    "notebook": "nbflow.authoring.task",
+    "task": "nbflow.authoring.task",
+}
+
+__all__ = list(_HOME)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'nbflow' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])
