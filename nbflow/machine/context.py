@@ -1,0 +1,43 @@
+"""The context object: ``$$`` in JSONPath, ``$states.context`` in JSONata (AWS, "Accessing execution data from the Context object")."""
+
+from datetime import UTC, datetime
+
+from nbflow.language import model
+from nbflow.language.values import Json
+from nbflow.machine.run import Frame, Run
+
+
+def timestamp(at: float) -> str:
+    """Seconds since the epoch as AWS writes times: ISO 8601, UTC, milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def context_object(run: Run, frame: Frame, item: tuple[int, Json] | None = None) -> dict[str, Json]:
+    """What the state of this frame sees. ``item`` is given for an ItemSelector: the index and value to select for."""
+    state: dict[str, Json] = {"Name": frame.state, "EnteredTime": timestamp(frame.entered_at)}
+    if isinstance(frame.current, model.Work):
+        state["RetryCount"] = sum(frame.retries.values())
+    context: dict[str, Json] = {
+        "Execution": {
+            **run.context.get("Execution", {}),
+            "Input": run.input,
+            "StartTime": timestamp(run.started_at),
+            "RedriveCount": 0,
+        },
+        "StateMachine": run.context.get("StateMachine", {}),
+        "State": state,
+    }
+    item = item or _item(run, frame)
+    if item is not None:
+        context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
+    return context
+
+
+def _item(run: Run, frame: Frame) -> tuple[int, Json] | None:
+    """The item of the innermost Map iteration around the frame."""
+    while frame.parent is not None:
+        parent = run.frames[frame.parent]
+        if isinstance(parent.current, model.Map):
+            return frame.index, frame.item
+        frame = parent
+    return None

@@ -1,0 +1,347 @@
+"""``evolve``: the only writer of a :class:`~nbflow.machine.run.Run`. It evaluates nothing and knows no clock."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from nbflow.language import model
+from nbflow.language.values import Json
+from nbflow.machine import records as r
+from nbflow.machine.run import Fork, Frame, Run, Status
+
+ROOT: Final = 0
+"""The id of the frame that is the run itself."""
+
+HIDDEN: Final = frozenset({r.TaskCancelled, r.WaitStarted, r.RetryScheduled})
+"""Records that AWS never shows; they take no event id."""
+
+_OF_BRANCHES: Final = frozenset({r.BranchStarted, r.BranchSucceeded, r.BranchFailed, r.BranchAborted})
+
+
+def visible(run: Run, record: r.Record) -> bool:
+    """Whether AWS's history shows this record. Of branches, it shows only the iterations of a Map."""
+    if type(record) in _OF_BRANCHES:
+        return isinstance(forking(run, record).current, model.Map)
+    return type(record) not in HIDDEN
+
+
+def forking(run: Run, record: Any) -> Frame:
+    """The frame whose fork a branch record is about: BranchStarted names it, the others name the child."""
+    frame = run.frames[record.frame]
+    if isinstance(record, r.BranchStarted):
+        return frame
+    assert frame.parent is not None
+    return run.frames[frame.parent]
+
+
+def evolve(run: Run, record: r.Record) -> None:
+    """Take a record into the state."""
+    if visible(run, record):
+        run.last_event += 1
+    _EVOLVE[type(record)](run, record)
+
+
+def _payload(frame: Frame, value: Json, origin: r.Origin) -> Json:
+    if origin == "value":
+        return value
+    return frame.data if origin == "input" else frame.result
+
+
+def _refresh(run: Run, frame: Frame) -> None:
+    """Put the frame among the ready ones, or take it from them."""
+    fork = frame.fork
+    if frame.phase == "READY" or (
+        frame.phase == "FORK"
+        and fork is not None
+        and (fork.pending or fork.room or (not fork.live and fork.spawned == fork.total))
+    ):
+        run.ready[frame.id] = None
+    else:
+        run.ready.pop(frame.id, None)
+
+
+def _execution_started(run: Run, record: r.ExecutionStarted) -> None:
+    run.status = "RUNNING"
+    run.input = record.input
+    run.context = record.context
+    run.started_at = record.at
+    if run.definition.timeout_seconds is not None:
+        run.deadline = record.at + run.definition.timeout_seconds
+    definition = run.definition
+    # The first StateEntered points back to 0, not to ExecutionStarted: so AWS counts.
+    run.frames[ROOT] = Frame(ROOT, None, 0, definition, definition.start_at, record.input, {}, last=0)
+    run.next_frame = ROOT + 1
+    run.ready[ROOT] = None
+
+
+def _state_entered(run: Run, record: r.StateEntered) -> None:
+    frame = run.frames[record.frame]
+    frame.phase = "ENTERED"
+    frame.before = frame.last
+    frame.last = frame.entered = run.last_event
+    frame.entered_at = record.at
+    run.ready.pop(frame.id, None)
+
+
+def _state_exited(run: Run, record: r.StateExited) -> None:
+    frame = run.frames[record.frame]
+    frame.data = _payload(frame, record.output, record.origin)
+    if record.assigned:
+        frame.variables = {**frame.variables, **record.assigned}
+    frame.last = run.last_event
+    frame.due = frame.result = frame.arguments = frame.fork = None
+    frame.entered = 0
+    if frame.retries:
+        frame.retries = {}
+    if record.next is not None:
+        frame.state = record.next
+        frame.phase = "READY"
+        run.ready[frame.id] = None
+        return
+    frame.phase = "ENDED"
+    run.ready.pop(frame.id, None)
+    if frame.parent is not None:
+        parent, fork = _parent_fork(run, frame)
+        del fork.live[frame.id]
+        fork.pending.append(frame.id)
+        _refresh(run, parent)
+
+
+def _task_scheduled(run: Run, record: r.TaskScheduled) -> None:
+    frame = run.frames[record.frame]
+    frame.phase = "TASK"
+    frame.last = frame.attempt = run.last_event
+    frame.arguments = _payload(frame, record.arguments, record.origin)
+    frame.resource = record.resource
+    frame.due = None if record.timeout is None else record.at + record.timeout
+    run.attempts[run.last_event] = frame.id
+
+
+def _task_started(run: Run, record: r.TaskStarted) -> None:
+    run.frames[record.frame].last = run.last_event
+
+
+def _end_attempt(run: Run, frame: Frame) -> int:
+    attempt = frame.attempt
+    assert attempt is not None
+    del run.attempts[attempt]
+    frame.attempt = frame.due = frame.arguments = None
+    frame.phase = "ENTERED"
+    frame.last = run.last_event
+    return attempt
+
+
+def _task_succeeded(run: Run, record: r.TaskSucceeded) -> None:
+    frame = run.frames[record.frame]
+    _end_attempt(run, frame)
+    frame.result = record.output
+
+
+def _task_failed(run: Run, record: r.TaskFailed) -> None:
+    _end_attempt(run, run.frames[record.frame])
+
+
+def _task_timed_out(run: Run, record: r.TaskTimedOut) -> None:
+    run.cancelling[_end_attempt(run, run.frames[record.frame])] = None
+
+
+def _task_cancelled(run: Run, record: r.TaskCancelled) -> None:
+    del run.cancelling[record.attempt]
+
+
+def _evaluation_failed(run: Run, record: r.EvaluationFailed) -> None:
+    run.frames[record.frame].last = run.last_event
+
+
+def _wait_started(run: Run, record: r.WaitStarted) -> None:
+    frame = run.frames[record.frame]
+    frame.phase = "WAITING"
+    frame.due = record.due
+
+
+def _retry_scheduled(run: Run, record: r.RetryScheduled) -> None:
+    frame = run.frames[record.frame]
+    frame.phase = "BACKOFF"
+    frame.due = record.due
+    frame.retries = {**frame.retries, record.retrier: frame.retries.get(record.retrier, 0) + 1}
+    frame.result = None
+    _drop_fork(run, frame)
+    _refresh(run, frame)
+
+
+def _fork_started(run: Run, record: r.ForkStarted) -> None:
+    frame = run.frames[record.frame]
+    frame.phase = "FORK"
+    frame.due = None
+    frame.last = run.last_event
+    frame.fork = Fork(
+        total=record.total,
+        concurrency=record.concurrency,
+        payload=_payload(frame, record.payload, record.origin),
+        tolerated=record.tolerated,
+        spawn_from=run.last_event,
+    )
+    _refresh(run, frame)
+
+
+def _branch_started(run: Run, record: r.BranchStarted) -> None:
+    parent = run.frames[record.frame]
+    fork, state = parent.fork, parent.current
+    assert fork is not None
+    item: Json = None
+    if isinstance(state, model.Map):
+        branch: model.Branch = state.item_processor
+        item = fork.payload[record.index]
+        data, last = (item if record.origin == "item" else record.input), run.last_event
+    else:
+        assert isinstance(state, model.Parallel)
+        branch, data, last = state.branches[record.index], fork.payload, fork.spawn_from
+    child = Frame(
+        id=run.next_frame,
+        parent=parent.id,
+        index=record.index,
+        branch=branch,
+        state=branch.start_at,
+        data=data,
+        variables=parent.variables,
+        last=last,
+        item=item,
+    )
+    run.next_frame += 1
+    run.frames[child.id] = child
+    run.ready[child.id] = None
+    fork.spawned += 1
+    fork.live[child.id] = None
+    _refresh(run, parent)
+
+
+def _branch_succeeded(run: Run, record: r.BranchSucceeded) -> None:
+    child = run.frames.pop(record.frame)
+    parent, fork = _parent_fork(run, child)
+    fork.pending.remove(child.id)
+    fork.results[child.index] = child.data
+    fork.spawn_from = child.last
+    parent.last = run.last_event if isinstance(parent.current, model.Map) else child.last
+    _refresh(run, parent)
+
+
+def _branch_failed(run: Run, record: r.BranchFailed) -> None:
+    """A tolerated failure ends the child; any other is kept until the parent has decided what to do about it.
+
+    What follows points back to the child's last event, not to MapIterationFailed (so AWS counts).
+    """
+    child = run.frames[record.frame]
+    parent, fork = _parent_fork(run, child)
+    fork.failed += 1
+    parent.last = fork.spawn_from = child.last
+    del fork.live[child.id]
+    if fork.failed <= fork.tolerated:
+        _forget(run, child)
+    else:
+        child.phase = "FAILED"
+        child.error, child.cause = record.error, record.cause
+        run.ready.pop(child.id, None)
+        fork.pending.append(child.id)
+    _refresh(run, parent)
+
+
+def _branch_aborted(run: Run, record: r.BranchAborted) -> None:
+    child = run.frames[record.frame]
+    parent, fork = _parent_fork(run, child)
+    del fork.live[child.id]
+    _forget(run, child)
+    _refresh(run, parent)
+
+
+def _parent_fork(run: Run, child: Frame) -> tuple[Frame, Fork]:
+    assert child.parent is not None
+    parent = run.frames[child.parent]
+    assert parent.fork is not None
+    return parent, parent.fork
+
+
+def _forget(run: Run, frame: Frame) -> None:
+    """Drop the frame and all below it; attempts under way are to be cancelled."""
+    _drop_fork(run, frame)
+    if frame.attempt is not None:
+        del run.attempts[frame.attempt]
+        run.cancelling[frame.attempt] = None
+    run.ready.pop(frame.id, None)
+    del run.frames[frame.id]
+
+
+def _drop_fork(run: Run, frame: Frame) -> None:
+    if frame.fork is not None:
+        for child in (*frame.fork.live, *frame.fork.pending):
+            _forget(run, run.frames[child])
+        frame.fork = None
+
+
+def _fork_succeeded(run: Run, record: r.ForkSucceeded) -> None:
+    frame = run.frames[record.frame]
+    assert frame.fork is not None
+    results = frame.fork.results
+    frame.result = [results[index] for index in sorted(results)]
+    frame.fork = None
+    frame.phase = "ENTERED"
+    _refresh(run, frame)
+
+
+def _fork_failed(run: Run, record: r.ForkFailed) -> None:
+    frame = run.frames[record.frame]
+    _drop_fork(run, frame)
+    frame.phase = "ENTERED"
+    frame.due = None
+    frame.last = run.last_event
+    _refresh(run, frame)
+
+
+def _execution_succeeded(run: Run, record: r.ExecutionSucceeded) -> None:
+    run.output = run.frames[ROOT].data
+    _end(run, "SUCCEEDED", record.at)
+
+
+def _execution_ended(
+    status: Status,
+) -> Callable[[Run, r.ExecutionFailed | r.ExecutionAborted | r.ExecutionTimedOut], None]:
+    def ended(run: Run, record: r.ExecutionFailed | r.ExecutionAborted | r.ExecutionTimedOut) -> None:
+        run.error, run.cause = record.error, record.cause
+        _end(run, status, record.at)
+
+    return ended
+
+
+def _end(run: Run, status: Status, at: float) -> None:
+    run.status = status
+    run.stopped_at = at
+    run.deadline = None
+    run.cancelling |= dict.fromkeys(run.attempts)
+    run.attempts.clear()
+    run.frames.clear()
+    run.ready.clear()
+
+
+_EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
+    r.ExecutionStarted: _execution_started,
+    r.StateEntered: _state_entered,
+    r.StateExited: _state_exited,
+    r.TaskScheduled: _task_scheduled,
+    r.TaskStarted: _task_started,
+    r.TaskSucceeded: _task_succeeded,
+    r.TaskFailed: _task_failed,
+    r.TaskTimedOut: _task_timed_out,
+    r.TaskCancelled: _task_cancelled,
+    r.EvaluationFailed: _evaluation_failed,
+    r.WaitStarted: _wait_started,
+    r.RetryScheduled: _retry_scheduled,
+    r.ForkStarted: _fork_started,
+    r.BranchStarted: _branch_started,
+    r.BranchSucceeded: _branch_succeeded,
+    r.BranchFailed: _branch_failed,
+    r.BranchAborted: _branch_aborted,
+    r.ForkSucceeded: _fork_succeeded,
+    r.ForkFailed: _fork_failed,
+    r.ExecutionSucceeded: _execution_succeeded,
+    r.ExecutionFailed: _execution_ended("FAILED"),
+    r.ExecutionAborted: _execution_ended("ABORTED"),
+    r.ExecutionTimedOut: _execution_ended("TIMED_OUT"),
+}

@@ -1,0 +1,202 @@
+"""The data flow through a state: input → arguments → result → output, in JSONPath and in JSONata.
+
+JSONPath (ASL, "Input and output processing"): InputPath, Parameters, [the work], ResultSelector, ResultPath, OutputPath.
+JSONata: Arguments, [the work], Output. Assign is evaluated beside the output, and sees the variables as they were.
+"""
+
+import json
+import math
+from functools import cache
+
+from nbflow.language import model
+from nbflow.language.jsonata import evaluate, is_expression
+from nbflow.language.paths import put, read
+from nbflow.language.payload import fill
+from nbflow.language.values import ABSENT, Failure, Json
+from nbflow.machine.run import Frame
+from nbflow.machine.turn import Done, Failed, Turn
+
+
+def effective_input(turn: Turn, frame: Frame, state: model.State) -> Json | Failure:
+    """The state's input after InputPath."""
+    if state.jsonata or state.input_path == "$":
+        return frame.data
+    if state.input_path is None:
+        return {}
+    return read(state.input_path, turn.scope(frame, frame.data))
+
+
+def arguments(turn: Turn, frame: Frame, state: model.Work) -> Json | Failure:
+    """What a task, or each branch of a Parallel, is given."""
+    if state.jsonata:
+        if state.arguments is ABSENT:
+            return frame.data
+        return fill(state.arguments, turn.scope(frame, frame.data), jsonata=True, field="Arguments")
+    return parameters(turn, frame, state, state.parameters)
+
+
+def parameters(turn: Turn, frame: Frame, state: model.State, template: Json) -> Json | Failure:
+    """JSONPath: the effective input, or the template (Parameters) filled in from it."""
+    data = effective_input(turn, frame, state)
+    if template is ABSENT or isinstance(data, Failure):
+        return data
+    return fill(template, turn.scope(frame, data), jsonata=False, field="Parameters")
+
+
+def leave_work(turn: Turn, frame: Frame, state: model.Work, result: Json) -> Done | Failure:
+    """A task, Parallel or Map has its result."""
+    if state.jsonata:
+        return leave_jsonata(turn, frame, state, result, {"result": result})
+    if state.result_selector is not None:
+        result = fill(
+            state.result_selector, turn.scope(frame, result), jsonata=False, field="ResultSelector"
+        )
+        if isinstance(result, Failure):
+            return result
+    return leave_with_result(turn, frame, state, state.result_path, result)
+
+
+def leave_with_result(
+    turn: Turn, frame: Frame, state: model.Step, result_path: str | None, result: Json
+) -> Done | Failure:
+    """JSONPath: combine the result with the state's raw input (ResultPath), then cut out the output (OutputPath)."""
+    if result_path == "$":
+        output = result
+    elif result_path is None:
+        output = frame.data
+    else:
+        output = put(frame.data, result_path, result)
+        if isinstance(output, Failure):
+            return output
+    return leave_jsonpath(turn, frame, state, output, state.next, state.assign, seen=result)
+
+
+def leave_jsonpath(
+    turn: Turn,
+    frame: Frame,
+    state: model.State,
+    output: Json,
+    next: str | None,
+    assign: dict[str, Json] | None,
+    seen: Json,
+) -> Done | Failure:
+    """OutputPath and Assign; ``seen`` is what ``$`` means in Assign."""
+    assigned: Json = None
+    if assign is not None:
+        assigned = fill(assign, turn.scope(frame, seen), jsonata=False, field="Assign")
+        if isinstance(assigned, Failure):
+            return assigned
+    if state.output_path != "$":
+        output = {} if state.output_path is None else read(state.output_path, turn.scope(frame, output))
+        if isinstance(output, Failure):
+            return output
+    return Done(output, next, assigned)
+
+
+def leave_jsonata(
+    turn: Turn, frame: Frame, state: model.Step, default: Json, extras: dict[str, Json]
+) -> Done | Failure:
+    """Output (or ``default``) and Assign, with ``extras`` in ``$states``."""
+    return leave_by(turn, frame, state.output, state.assign, state.next, default, extras)
+
+
+def leave_by(
+    turn: Turn,
+    frame: Frame,
+    output: Json,
+    assign: dict[str, Json] | None,
+    next: str | None,
+    default: Json,
+    extras: dict[str, Json],
+) -> Done | Failure:
+    """JSONata: leave by the given Output and Assign (the state's, a Choice rule's, a Catch member's)."""
+    if output is ABSENT and assign is None:
+        return Done(default, next)
+    scope = turn.scope(frame, frame.data, extras)
+    assigned = None if assign is None else fill(assign, scope, jsonata=True, field="Assign")
+    if isinstance(assigned, Failure):
+        return assigned
+    value = default if output is ABSENT else fill(output, scope, jsonata=True, field="Output")
+    if isinstance(value, Failure):
+        return value
+    return Done(value, next, assigned)
+
+
+def leave_caught(turn: Turn, frame: Frame, catcher: model.Catcher, failed: Failed) -> Done | Failure:
+    """A Catch member takes the error on: its ResultPath or Output, and its Assign (ASL, "Fallback states")."""
+    error = {"Error": failed.error, "Cause": failed.cause}
+    state = frame.current
+    if state.jsonata:
+        extras: dict[str, Json] = {"errorOutput": error}
+        return leave_by(turn, frame, catcher.output, catcher.assign, catcher.next, error, extras)
+    output: Json = error
+    if catcher.result_path is None:
+        output = frame.data
+    elif catcher.result_path != "$":
+        output = put(frame.data, catcher.result_path, error)
+        if isinstance(output, Failure):
+            return output
+    assigned: Json = None
+    if catcher.assign is not None:
+        assigned = fill(catcher.assign, turn.scope(frame, error), jsonata=False, field="Assign")
+        if isinstance(assigned, Failure):
+            return assigned
+    return Done(output, catcher.next, assigned)
+
+
+def number(
+    turn: Turn, frame: Frame, state: model.State, name: str, *, whole: bool = True
+) -> int | float | None | Failure:
+    """The value of a numeric field that may be a number, a JSONata string, or a path in the field ``<name>Path``.
+
+    ``name`` is ASL's, such as ``TimeoutSeconds``. Numbers in strings count, as they do for AWS.
+    """
+    attribute = _attribute(name)
+    path = getattr(state, attribute + "_path")
+    value = getattr(state, attribute)
+    if path is not None:
+        value = read(path, turn.scope(frame, frame.data), field=f"{name}Path")
+        if isinstance(value, Failure):
+            return value
+        parsed = _parse(value, whole)
+        kind = "integer" if whole else "float"
+        cause = f'The {name}Path field refers to value "{_text(value)}" which is not a valid {kind}: {path}'
+        return Failure("States.Runtime", cause) if parsed is None else parsed
+    if not is_expression(value):
+        return value  # type: ignore[no-any-return]  # the model has checked it
+    value = evaluate(value, turn.scope(frame, frame.data), location=name)
+    if isinstance(value, Failure):
+        return value
+    parsed = _parse(value, whole)
+    if parsed is None:
+        cause = f"The {name} field must be a number but was: {_text(value)}"
+        return Failure("States.QueryEvaluationError", cause, name)
+    return parsed
+
+
+@cache
+def _attribute(name: str) -> str:
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+def _parse(value: Json, whole: bool) -> int | float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        parsed = float(value)
+    except ValueError:
+        return None
+    if not math.isfinite(parsed):
+        return None
+    if not whole:
+        return parsed
+    return int(parsed) if parsed == int(parsed) else None
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else dump(value)
+
+
+def dump(value: Json) -> str:
+    """A value as AWS writes it in causes: compact JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

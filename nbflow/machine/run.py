@@ -1,0 +1,113 @@
+"""The state of a running execution. Only :mod:`nbflow.machine.evolve` writes to it.
+
+JSON values in it are shared freely (a frame's variables are its parent's dict until it assigns one of its own), so
+nobody may change one in place.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from nbflow.language import model
+from nbflow.language.values import Json
+
+Phase: TypeAlias = Literal["READY", "ENTERED", "WAITING", "BACKOFF", "TASK", "FORK", "ENDED", "FAILED"]
+"""READY: ``state`` is to be entered. ENTERED: only within a step. WAITING: a Wait state. BACKOFF: before a retry.
+TASK: an attempt is under way. FORK: branches or iterations are. ENDED and FAILED: the parent has not yet taken note."""
+
+Status: TypeAlias = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"]
+
+
+@dataclass(slots=True)
+class Fork:
+    """The branches of a Parallel, or the iterations of a Map, while they run."""
+
+    total: int
+    concurrency: int
+    payload: Json
+    """Parallel: the input of every branch. Map: the items."""
+    tolerated: int
+    spawn_from: int
+    """The event that the next MapIterationStarted points back to."""
+    spawned: int = 0
+    live: dict[int, None] = field(default_factory=dict)
+    """Ids of the frames that have not ended, in the order of their start (a dict, for its order)."""
+    pending: list[int] = field(default_factory=list)
+    """Ids of the frames that have ended or failed, and that the parent has yet to take note of."""
+    results: dict[int, Json] = field(default_factory=dict)
+    failed: int = 0
+
+    @property
+    def room(self) -> bool:
+        """Whether another branch may start now."""
+        return self.spawned < self.total and len(self.live) < self.concurrency and not self.pending
+
+
+@dataclass(slots=True)
+class Frame:
+    """One thread of control."""
+
+    id: int
+    parent: int | None
+    index: int
+    """Which branch or iteration of the parent's state it is."""
+    branch: model.Branch = field(compare=False, repr=False)
+    """The states that it runs through."""
+    state: str
+    """The present state; in READY, the one to enter."""
+    data: Json
+    """The input of the present state. After the last state, the frame's output."""
+    variables: dict[str, Json]
+    last: int
+    """The id of its latest event."""
+    phase: Phase = "READY"
+    before: int = 0
+    """The id of its latest event before the present state was entered."""
+    entered: int = 0
+    """The id of the present state's StateEntered event."""
+    entered_at: float = 0.0
+    due: float | None = None
+    """When the wait, the backoff or the attempt's time ends."""
+    attempt: int | None = None
+    arguments: Json = None
+    resource: str = ""
+    result: Json = None
+    retries: dict[int, int] = field(default_factory=dict)
+    """Retries so far in this state, by index of the Retry member."""
+    fork: Fork | None = None
+    item: Json = None
+    """Map iterations: the item, for ``$$.Map.Item``."""
+    error: str | None = None
+    cause: str | None = None
+
+    @property
+    def current(self) -> model.AnyState:
+        return self.branch.states[self.state]
+
+
+@dataclass(slots=True)
+class Run:
+    """An execution: its frames, and what the world still owes it."""
+
+    definition: model.StateMachine = field(compare=False, repr=False)
+    status: Status = "PENDING"
+    input: Json = None
+    context: dict[str, Json] = field(default_factory=dict)
+    started_at: float = 0.0
+    deadline: float | None = None
+    last_event: int = 0
+    next_frame: int = 0
+    frames: dict[int, Frame] = field(default_factory=dict)
+    ready: dict[int, None] = field(default_factory=dict)
+    """Ids of the frames that can move, in turn (a dict, for its order)."""
+    attempts: dict[int, int] = field(default_factory=dict)
+    """The frame of each attempt that is under way."""
+    cancelling: dict[int, None] = field(default_factory=dict)
+    """Attempts that were given up and have not been reported Cancelled."""
+    output: Json = None
+    error: str | None = None
+    cause: str | None = None
+    stopped_at: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in ("PENDING", "RUNNING")

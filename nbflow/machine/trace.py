@@ -1,0 +1,184 @@
+"""The trace: a projection of the records into *steps*, for people to look at.
+
+Where the history (:mod:`nbflow.machine.history`) is a list of events in AWS's shapes, a trace is a tree: each visit of a
+state is a :class:`Visit`, with its input, output, error and attempts; a visit of Parallel or Map holds the visits of its
+branches or iterations. It is built record by record, so that a live view and a look back are the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from nbflow.language import model
+from nbflow.language.values import Json
+from nbflow.machine import records as r
+from nbflow.machine.evolve import ROOT, evolve
+from nbflow.machine.run import Frame, Run
+
+VisitStatus: TypeAlias = Literal["RUNNING", "SUCCEEDED", "FAILED", "CAUGHT", "ABORTED"]
+"""CAUGHT: it failed, and a Catch took it on."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt at a task."""
+
+    id: int
+    """The event id of its TaskScheduled, under which its log is stored."""
+    started_at: float
+    ended_at: float | None = None
+    error: str | None = None
+    cause: str | None = None
+
+
+@dataclass(slots=True)
+class Visit:
+    """A state, from its StateEntered to its StateExited."""
+
+    name: str
+    type: str
+    index: int | None
+    """Which iteration or branch of the parent it is in; None at the top."""
+    input: Json
+    entered_at: float
+    status: VisitStatus = "RUNNING"
+    exited_at: float | None = None
+    output: Json = None
+    error: str | None = None
+    cause: str | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    retry_due: float | None = None
+    """While it waits for its next attempt."""
+    total: int = 0
+    """Parallel and Map: how many branches or iterations there are."""
+    branches: dict[int, list["Visit"]] = field(default_factory=dict)
+    """Parallel and Map: the visits of each branch or iteration, by its index."""
+    branch_status: dict[int, VisitStatus] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """Parallel and Map: how many branches or iterations have ended."""
+        return sum(status != "RUNNING" for status in self.branch_status.values())
+
+    def walk(self) -> Iterator["Visit"]:
+        """This visit and all below it, in the order in which they began."""
+        yield self
+        for index in sorted(self.branches):
+            for visit in self.branches[index]:
+                yield from visit.walk()
+
+
+class Trace:
+    """The visits of one execution, up to the last record that it was given."""
+
+    def __init__(self, definition: model.StateMachine) -> None:
+        self.run = Run(definition)
+        self.visits: list[Visit] = []
+        """The visits of the top level, in their order."""
+        self._current: dict[int, Visit] = {}
+        """The visit that each frame is in."""
+        self._within: dict[int, tuple[Visit, int]] = {}
+        """For each branch's frame: its parent's visit, and its index there."""
+
+    def walk(self) -> Iterator[Visit]:
+        """All visits, parents before what is in them."""
+        for visit in self.visits:
+            yield from visit.walk()
+
+    def add(self, record: r.Record) -> Visit | None:
+        """Take the next record in. Returns the visit that it changed, if any."""
+        visit = self._change(record)
+        evolve(self.run, record)
+        if isinstance(record, r.BranchStarted):
+            child = self.run.next_frame - 1
+            parent = self._current[record.frame]
+            self._within[child] = (parent, record.index)
+            parent.branches[record.index] = []
+            parent.branch_status[record.index] = "RUNNING"
+        elif isinstance(record, r.TaskScheduled) and visit is not None:
+            visit.attempts.append(Attempt(self.run.last_event, record.at))
+        return visit
+
+    def _change(self, record: r.Record) -> Visit | None:
+        match record:
+            case r.StateEntered():
+                return self._entered(record, self.run.frames[record.frame])
+            case r.StateExited(frame=id):
+                return self._exited(record, self.run.frames[id])
+            case r.TaskSucceeded() | r.TaskFailed() | r.TaskTimedOut():
+                visit = self._current[record.frame]
+                attempt = visit.attempts[-1]
+                attempt.ended_at = record.at
+                if not isinstance(record, r.TaskSucceeded):
+                    attempt.error, attempt.cause = record.error, record.cause
+                    visit.error, visit.cause = record.error, record.cause
+                return visit
+            case r.EvaluationFailed() | r.ForkFailed():
+                visit = self._current[record.frame]
+                visit.error, visit.cause = record.error, record.cause
+                return visit
+            case r.RetryScheduled():
+                visit = self._current[record.frame]
+                visit.retry_due = record.due
+                return visit
+            case r.TaskScheduled() | r.ForkStarted():
+                visit = self._current[record.frame]
+                visit.error = visit.cause = visit.retry_due = None
+                if isinstance(record, r.ForkStarted):
+                    visit.total = record.total
+                    visit.branches, visit.branch_status = {}, {}
+                return visit
+            case r.BranchSucceeded() | r.BranchFailed() | r.BranchAborted():
+                return self._branch_ended(record)
+            case r.ExecutionFailed() | r.ExecutionAborted() | r.ExecutionTimedOut():
+                return self._ended(record)
+            case _:
+                return None
+
+    def _entered(self, record: r.StateEntered, frame: Frame) -> Visit:
+        parent, index = self._within.get(frame.id, (None, None))
+        visit = Visit(record.name, frame.current.type, index, frame.data, record.at)
+        self._current[frame.id] = visit
+        if parent is None or index is None:
+            self.visits.append(visit)
+        else:
+            parent.branches[index].append(visit)
+        return visit
+
+    def _exited(self, record: r.StateExited, frame: Frame) -> Visit:
+        visit = self._current[frame.id]
+        visit.exited_at = record.at
+        visit.status = "SUCCEEDED" if visit.error is None else "CAUGHT"
+        visit.output = (
+            record.output
+            if record.origin == "value"
+            else (frame.data if record.origin == "input" else frame.result)
+        )
+        return visit
+
+    def _branch_ended(self, record: r.BranchSucceeded | r.BranchFailed | r.BranchAborted) -> Visit:
+        parent, index = self._within[record.frame]
+        status: VisitStatus = "SUCCEEDED"
+        if not isinstance(record, r.BranchSucceeded):
+            status = "FAILED" if isinstance(record, r.BranchFailed) else "ABORTED"
+            last = self._current.get(record.frame)
+            if last is not None and last.exited_at is None:
+                _close(last, status, record.at)
+                if isinstance(record, r.BranchFailed):
+                    last.error, last.cause = record.error, record.cause
+        parent.branch_status[index] = status
+        return parent
+
+    def _ended(self, record: r.ExecutionFailed | r.ExecutionAborted | r.ExecutionTimedOut) -> Visit | None:
+        if isinstance(record, r.ExecutionFailed) and ROOT in self._current:
+            last = self._current[ROOT]
+            _close(last, "FAILED", record.at)
+            last.error, last.cause = record.error, record.cause
+        for visit in self.walk():
+            if visit.exited_at is None:
+                _close(visit, "ABORTED", record.at)
+        return self._current.get(ROOT)
+
+
+def _close(visit: Visit, status: VisitStatus, at: float) -> None:
+    visit.status, visit.exited_at, visit.retry_due = status, at, None

@@ -1,0 +1,66 @@
+"""What a step carries along: the run, the time, and the records so far."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from nbflow.language.values import Chance, Json, Scope
+from nbflow.machine.context import context_object
+from nbflow.machine.evolve import evolve
+from nbflow.machine.records import Record
+from nbflow.machine.run import Frame, Run
+
+BOUND: Final = 256
+"""A step ends after about so many records (the handler that reaches the bound finishes)."""
+
+_NONE: Final[Mapping[str, Json]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A state is left."""
+
+    output: Json
+    next: str | None
+    assigned: dict[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A state has failed with an error that Retry and Catch may see."""
+
+    error: str | None
+    cause: str | None
+
+
+@dataclass(slots=True)
+class Turn:
+    """One step under way."""
+
+    run: Run
+    now: float
+    chance: Chance
+    records: list[Record] = field(default_factory=list)
+    overdue: float | None = None
+    """Set when the bound came before all that was due had acted."""
+
+    def emit(self, record: Record) -> None:
+        """Decide: remember the record and let it change the state."""
+        self.records.append(record)
+        evolve(self.run, record)
+
+    @property
+    def full(self) -> bool:
+        return len(self.records) >= BOUND
+
+    def scope(
+        self,
+        frame: Frame,
+        input: Json,
+        extras: Mapping[str, Json] = _NONE,
+        item: tuple[int, Json] | None = None,
+    ) -> Scope:
+        """What an expression of the frame's state sees, with ``input`` as its ``$``."""
+        return Scope(
+            input, lambda: context_object(self.run, frame, item), frame.variables, self.now, self.chance, extras
+        )

@@ -1,0 +1,186 @@
+"""Runs a machine in virtual time on scripted tasks, checks every invariant after each step, and crashes it on demand."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nbflow.language.validate import parse
+from nbflow.language.values import Json
+from nbflow.machine import Machine, facts, orders
+from nbflow.machine.history import Event, history
+from nbflow.machine.records import Record, decode, encode
+from nbflow.machine.run import Run
+
+Script = Callable[[int, Json], Json]
+"""A task: gets the number of its call (from 0, by state) and its arguments; returns its output or raises Raised."""
+
+CONTEXT: dict[str, Json] = {
+    "Execution": {"Id": "arn:execution", "Name": "run", "RoleArn": "arn:role"},
+    "StateMachine": {"Id": "arn:machine", "Name": "machine"},
+}
+
+TASK = "arn:aws:lambda:us-east-1:000000000000:function:f"
+
+
+class Raised(Exception):
+    """What a scripted task raises: an ASL error name and a cause."""
+
+    def __init__(self, error: str | None, cause: str | None = None) -> None:
+        super().__init__(error, cause)
+        self.error, self.cause = error, cause
+
+
+class Driver:
+    """One execution. ``crash`` decides after each step whether memory is lost and rebuilt from the journal."""
+
+    def __init__(
+        self,
+        definition: Mapping[str, Json],
+        tasks: Mapping[str, Script] | None = None,
+        *,
+        crash: Callable[[], bool] = lambda: False,
+        seed: int = 0,
+    ) -> None:
+        self.definition = parse(dict(definition))
+        self.tasks = dict(tasks or {})
+        self.crash = crash
+        self.now = 1000.0
+        self.seed = seed
+        self.machine = Machine.of(self.definition, random.Random(seed))
+        self.journal: list[bytes] = []
+        self.records: list[Record] = []
+        self.rows: list[int] = []
+        """How many records each step had."""
+        self.todo: list[orders.Order] = []
+        self.calls: dict[str, int] = {}
+        self.answered: set[int] = set()
+        self.crashes = 0
+
+    @property
+    def run(self) -> Run:
+        return self.machine.run
+
+    def step(self, fact: facts.Fact) -> list[Record]:
+        before = set(map(repr, self.machine.outstanding()))
+        step = self.machine.step(fact, self.now)
+        if step.records:
+            self.journal.append(encode(step.records))
+            self.records += step.records
+            self.rows.append(len(step.records))
+        check(self.run, self.records)
+        # What a step orders is what has become outstanding, but for timers that ended with it.
+        after = set(map(repr, self.machine.outstanding()))
+        new = {repr(order) for order in step.orders}
+        assert after - before <= new, "an order was not given"
+        assert {o for o in new if not o.startswith("WakeAt")} <= after, "an order is not outstanding"
+        self.todo += step.orders
+        if self.crash():
+            self.restart()
+        return step.records
+
+    def restart(self) -> None:
+        """Lose the memory, rebuild it from the journal, and find the same state and the same orders."""
+        self.crashes += 1
+        rebuilt = Machine.of(self.definition, self.machine.chance)
+        for row in self.journal:
+            for record in decode(row):
+                rebuilt.evolve(record)
+        assert rebuilt.run == self.run
+        assert list(rebuilt.run.ready) == list(self.run.ready)
+        assert rebuilt.outstanding() == self.machine.outstanding()
+        self.machine = rebuilt
+        self.todo = rebuilt.outstanding()
+
+    def start(self, input: Json = None) -> "Driver":
+        self.step(facts.Start({} if input is None else input, CONTEXT))
+        return self
+
+    def go(self, input: Json = None, steps: int = 100_000) -> "Driver":
+        """Start, and do what is ordered until nothing is left to do."""
+        self.start(input)
+        return self.settle(steps)
+
+    def settle(self, steps: int = 100_000) -> "Driver":
+        while self.todo and steps:
+            steps -= 1
+            self.todo.sort(key=lambda order: order.due if isinstance(order, orders.WakeAt) else 0.0)
+            order = self.todo.pop(0)
+            match order:
+                case orders.GoOn():
+                    self.step(facts.Continue())
+                case orders.WakeAt(due=due):
+                    self.now = max(self.now, due)
+                    self.step(facts.Tick())
+                case orders.CancelTask(attempt=attempt):
+                    self.step(facts.Cancelled(attempt))
+                case orders.RunTask():
+                    self.step(self.answer(order))
+        return self
+
+    def answer(self, order: orders.RunTask) -> facts.Fact:
+        assert order.attempt not in self.answered, "a task whose result is recorded was ordered again"
+        self.answered.add(order.attempt)
+        number = self.calls.get(order.state, 0)
+        self.calls[order.state] = number + 1
+        try:
+            output = self.tasks[order.state](number, order.arguments)
+        except Raised as error:
+            return facts.TaskFailed(order.attempt, error.error, error.cause)
+        return facts.TaskSucceeded(order.attempt, output)
+
+    @property
+    def events(self) -> list[Event]:
+        return list(history(self.definition, self.records))
+
+    @property
+    def story(self) -> list[str]:
+        """The history as short lines, such as ``7<6 PassStateExited``."""
+        return [f"{e['id']}<{e['previousEventId']} {e['type']}" for e in self.events]
+
+
+def check(run: Run, records: Sequence[Record]) -> None:
+    """All that must hold of a state at rest, whatever happened."""
+    if run.ended:
+        assert not run.frames
+        assert not run.ready
+        assert not run.attempts
+        assert run.stopped_at is not None
+    in_task = {frame.attempt: id for id, frame in run.frames.items() if frame.phase == "TASK"}
+    assert in_task == run.attempts
+    assert not set(run.attempts) & set(run.cancelling)
+    for id, frame in run.frames.items():
+        assert frame.id == id
+        assert frame.phase != "ENTERED", "a handler left a frame half way"
+        assert (id in run.ready) == _can_move(run, id)
+        assert (frame.fork is not None) == (frame.phase == "FORK")
+        if frame.phase in ("WAITING", "BACKOFF"):
+            assert frame.due is not None
+        if frame.fork is not None:
+            children = [*frame.fork.live, *frame.fork.pending]
+            assert len(children) == len(set(children))
+            assert all(run.frames[child].parent == id for child in children)
+            assert frame.fork.spawned == len(frame.fork.results) + len(children) + _dropped(frame.fork)
+            assert len(frame.fork.live) <= frame.fork.concurrency
+        if frame.parent is not None:
+            fork = run.frames[frame.parent].fork
+            assert fork is not None
+            assert id in fork.live or id in fork.pending
+
+
+def _dropped(fork: Any) -> int:
+    """Branches whose failure was tolerated, or that were aborted while a failure is being dealt with."""
+    dropped: int = fork.spawned - len(fork.results) - len(fork.live) - len(fork.pending)
+    assert dropped >= 0
+    return dropped
+
+
+def _can_move(run: Run, id: int) -> bool:
+    frame = run.frames[id]
+    fork = frame.fork
+    if frame.phase == "READY":
+        return True
+    if fork is None:
+        return False
+    return bool(fork.pending) or fork.room or (fork.spawned == fork.total and not fork.live)
+
+
