@@ -1,0 +1,33 @@
+"""Between the machine's values and the store's rows."""
+
+import json
+from dataclasses import asdict
+
+from nbflow.artifacts.shelf import Artifact
+from nbflow.language.values import Json
+from nbflow.machine.run import Run
+from nbflow.store.port import ArtifactRow, Closing
+
+
+def dump(value: Json) -> str:
+    """A JSON value as compact text."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def closing(run: Run) -> Closing:
+    """How the execution ended, for its row."""
+    output = dump(run.output) if run.status == "SUCCEEDED" else None
+    return Closing(run.status, output, run.error, run.cause, run.stopped_at)
+
+
+def artifact_row(artifact: Artifact, now: float) -> ArtifactRow:
+    """The artifact as the store remembers it."""
+    fields = asdict(artifact)
+    fields["preview"] = None if artifact.preview is None else dump(artifact.preview)
+    return ArtifactRow(**fields, made_at=now, touched_at=now)
+
+
+def artifact_of(row: ArtifactRow) -> Artifact:
+    """The artifact that the store remembers."""
+    preview = None if row.preview is None else json.loads(row.preview)
+    return Artifact(row.sha256, row.kind, row.bytes, row.rows, row.columns, row.file, preview)

@@ -1,0 +1,41 @@
+"""Ordinary tasks run on threads of this process: no round trip, and live objects stay where they are."""
+
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from nbflow.pools.port import Answer
+from nbflow.tasks.job import Job
+from nbflow.tasks.perform import perform
+
+
+class ThreadPool:
+    """Jobs on at most ``size`` threads at once."""
+
+    def __init__(self, size: int | None = None) -> None:
+        self._executor = ThreadPoolExecutor(size or min(32, (os.cpu_count() or 1) + 4), "nbflow-task")
+        self._futures: dict[tuple[str, int], Future[None]] = {}
+        self._lock = threading.Lock()
+
+    def submit(self, job: Job, answer: Answer) -> None:
+        key = (job.execution, job.attempt)
+        with self._lock:  # held, so that a job that ends at once finds its entry
+            self._futures[key] = self._executor.submit(self._do, key, job, answer)
+
+    def _do(self, key: tuple[str, int], job: Job, answer: Answer) -> None:
+        outcome = perform(job)
+        with self._lock:
+            self._futures.pop(key, None)
+        answer(outcome)
+
+    def cancel(self, execution: str, attempt: int) -> bool:
+        """A thread cannot be killed: only a job that has not begun is given up."""
+        with self._lock:
+            future = self._futures.get((execution, attempt))
+            if future is None or not future.cancel():
+                return False
+            del self._futures[execution, attempt]
+            return True
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)

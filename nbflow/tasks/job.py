@@ -1,0 +1,59 @@
+"""What travels to a pool and back."""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from nbflow.artifacts.shelf import Artifact, Shelf
+from nbflow.language.values import Json
+
+Kind: TypeAlias = Literal["function", "notebook"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A task's code, pinned by content when the execution started."""
+
+    kind: Kind
+    name: str
+    """For people: the function's or the notebook's name."""
+    sha256: str
+    """Of the content: what workers cache it by."""
+    content: bytes = field(repr=False)
+    """A function: its cloudpickle. A notebook: its JSON text."""
+    keywords: bool = False
+    """A function: takes the members of the arguments as keywords (``nf.task``), not the arguments as one value."""
+    path: str = ""
+    """Where it was read from, for people; a notebook runs in this file's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt at a task."""
+
+    execution: str
+    attempt: int
+    code: Code
+    arguments: Json
+    shelf: Shelf
+    known: dict[str, Artifact] = field(default_factory=dict)
+    """The artifacts that the arguments refer to, by hash: only these are loaded."""
+    expected: tuple[str, ...] = ()
+    """The error names that the state's Retry and Catch list; an exception is reported by the first of its classes among them."""
+    directory: str = ""
+    """The starter's working directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the attempt went. ``error`` is None when it succeeded."""
+
+    execution: str
+    attempt: int
+    output: Json = None
+    error: str | None = None
+    cause: str | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    """What it put on the shelf, to be recorded together with the output."""
+    log: str = ""
+    """What it printed."""
+    seconds: float = 0.0

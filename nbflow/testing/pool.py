@@ -1,0 +1,33 @@
+"""A pool without threads: jobs are done in the caller's thread, at once or when the test says so."""
+
+from nbflow.pools.port import Answer
+from nbflow.tasks.job import Job, Outcome
+from nbflow.tasks.perform import perform
+
+
+class ScriptedPool:
+    """Does each job when it is submitted, or, with ``hold=True``, keeps it in ``held`` until ``release``."""
+
+    def __init__(self, hold: bool = False) -> None:
+        self.hold = hold
+        self.held: list[tuple[Job, Answer]] = []
+        self.done: list[Job] = []
+
+    def submit(self, job: Job, answer: Answer) -> None:
+        self.held.append((job, answer))
+        if not self.hold:
+            self.release()
+
+    def release(self, outcome: Outcome | None = None) -> None:
+        """Do the job that waits longest and answer it (with ``outcome``, if one is given, in place of doing it)."""
+        job, answer = self.held.pop(0)
+        self.done.append(job)
+        answer(outcome or perform(job))
+
+    def cancel(self, execution: str, attempt: int) -> bool:
+        before = len(self.held)
+        self.held = [(j, a) for j, a in self.held if (j.execution, j.attempt) != (execution, attempt)]
+        return len(self.held) < before
+
+    def close(self) -> None:
+        self.held.clear()
