@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import json
 import logging
 import threading
 from collections import deque
@@ -9,8 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
-
-import orjson
 
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.artifacts.values import references
@@ -131,7 +130,7 @@ class Engine:
             if row.arn in self._live:
                 raise AlreadyExists(row.arn)
             self._live[row.arn] = live
-        self.post(row.arn, facts.Start(orjson.loads(row.input), context))
+        self.post(row.arn, facts.Start(json.loads(row.input), context))
         return live.started
 
     def post(self, execution: str, fact: facts.Fact, outcome: Outcome | None = None) -> None:
@@ -275,7 +274,7 @@ class Engine:
                 self._drop(live, EngineError(f"execution {live.row.arn} cannot go on: {error!r}"))
                 return None
             records += step.records
-            new_orders = [order for order in new_orders if not isinstance(order, orders.GoOn)] + step.orders
+            new_orders += step.orders
             if arrival.outcome is not None and step.records:
                 outcomes.append(arrival.outcome)
         if not live.mailbox:
@@ -337,9 +336,9 @@ class Engine:
                     heapq.heappush(self._timers, (due, live.row.arn))
                 case orders.CancelTask(attempt=attempt):
                     self._cancel(live, attempt)
-                case orders.GoOn():
-                    self._inbox.append((live.row.arn, Arrival(facts.Continue())))
         run = live.machine.run
+        if run.ready:  # GoOn: once for all steps of the turn
+            self._inbox.append((live.row.arn, Arrival(facts.Continue())))
         if run.ended and not run.cancelling:
             self._live.pop(live.row.arn, None)
 

@@ -154,6 +154,8 @@ def number(
     attribute = _attribute(name)
     path = getattr(state, attribute + "_path")
     value = getattr(state, attribute)
+    if value is path is None:
+        return None
     if path is not None:
         value = read(path, turn.scope(frame, frame.data), field=f"{name}Path")
         if isinstance(value, Failure):

@@ -1,6 +1,6 @@
 """Records: what an execution remembers, in the order in which it was decided.
 
-Each is a small frozen dataclass. In the journal a record is a JSON object: its class name as ``type`` and the fields that
+Each is a small frozen struct. In the journal a record is a JSON object: its class name as ``type`` and the fields that
 differ from their defaults. ``frame`` is the thread of control that the record is about; ``at`` is seconds since the epoch.
 
 ``origin`` says where a payload is, so that none is stored twice: ``value`` (in the record itself), ``input`` (the input of
@@ -8,11 +8,10 @@ the frame's state), ``result`` (the result of its task, branches or iterations),
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
 
-import orjson
+import msgspec
 
 from nbflow.language.values import Json
 
@@ -22,22 +21,23 @@ FORMAT: Final = 1
 """The format that :func:`encode` writes; the journal keeps it beside each row. ``decode`` reads every released one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionStarted:
+class _Record(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Made in 0.07 µs and written in 0.1 µs, where a frozen dataclass takes 0.9 and 4 (docs/decisions/0002)."""
+
+
+class ExecutionStarted(_Record):
     at: float
     input: Json
     context: dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class StateEntered:
+class StateEntered(_Record):
     at: float
     frame: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class StateExited:
+class StateExited(_Record):
     """The state is left for ``next``; without one, its frame has ended with this output."""
 
     at: float
@@ -49,8 +49,7 @@ class StateExited:
     assigned: dict[str, Json] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskScheduled:
+class TaskScheduled(_Record):
     """An attempt at a task is ordered. Its event id is the attempt's name. ``timeout`` and ``heartbeat`` are seconds."""
 
     at: float
@@ -62,45 +61,39 @@ class TaskScheduled:
     heartbeat: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStarted:
+class TaskStarted(_Record):
     at: float
     frame: int
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSucceeded:
+class TaskSucceeded(_Record):
     at: float
     frame: int
     output: Json = None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFailed:
+class TaskFailed(_Record):
     at: float
     frame: int
     error: str | None = None
     cause: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskTimedOut:
+class TaskTimedOut(_Record):
     at: float
     frame: int
     error: str | None = None
     cause: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskCancelled:
+class TaskCancelled(_Record):
     """An attempt that was given up is no longer at work. Not shown by AWS."""
 
     at: float
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationFailed:
+class EvaluationFailed(_Record):
     """A JSONata expression failed."""
 
     at: float
@@ -110,8 +103,7 @@ class EvaluationFailed:
     location: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WaitStarted:
+class WaitStarted(_Record):
     """A Wait state sleeps until ``due``. Not shown by AWS."""
 
     at: float
@@ -119,8 +111,7 @@ class WaitStarted:
     due: float
 
 
-@dataclass(frozen=True, slots=True)
-class RetryScheduled:
+class RetryScheduled(_Record):
     """A failed state will be tried again at ``due`` under its Retry member ``retrier``. Not shown by AWS."""
 
     at: float
@@ -129,8 +120,7 @@ class RetryScheduled:
     due: float
 
 
-@dataclass(frozen=True, slots=True)
-class ForkStarted:
+class ForkStarted(_Record):
     """A Parallel or Map state starts ``total`` branches or iterations, at most ``concurrency`` of them at once."""
 
     at: float
@@ -144,8 +134,7 @@ class ForkStarted:
     """Map: how many iterations may fail."""
 
 
-@dataclass(frozen=True, slots=True)
-class BranchStarted:
+class BranchStarted(_Record):
     """A branch of Parallel or an iteration of Map starts as a new frame; ``frame`` is the parent."""
 
     at: float
@@ -155,61 +144,52 @@ class BranchStarted:
     origin: Origin = "value"
 
 
-@dataclass(frozen=True, slots=True)
-class BranchSucceeded:
+class BranchSucceeded(_Record):
     at: float
     frame: int
 
 
-@dataclass(frozen=True, slots=True)
-class BranchFailed:
+class BranchFailed(_Record):
     at: float
     frame: int
     error: str | None = None
     cause: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BranchAborted:
+class BranchAborted(_Record):
     at: float
     frame: int
 
 
-@dataclass(frozen=True, slots=True)
-class ForkSucceeded:
+class ForkSucceeded(_Record):
     at: float
     frame: int
 
 
-@dataclass(frozen=True, slots=True)
-class ForkFailed:
+class ForkFailed(_Record):
     at: float
     frame: int
     error: str | None = None
     cause: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionSucceeded:
+class ExecutionSucceeded(_Record):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionFailed:
+class ExecutionFailed(_Record):
     at: float
     error: str | None = None
     cause: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionAborted:
+class ExecutionAborted(_Record):
     at: float
     error: str | None = None
     cause: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionTimedOut:
+class ExecutionTimedOut(_Record):
     at: float
     error: str | None = None
     cause: str | None = None
@@ -241,48 +221,30 @@ Record: TypeAlias = (
     | ExecutionTimedOut
 )
 
-TYPES: Final[dict[str, type[Any]]] = {cls.__name__: cls for cls in Record.__args__}  # type: ignore[attr-defined]
-
-# Per class: its fields that have no default, and those that have one. Reading this once makes encoding three times faster
-# than dataclasses.asdict.
-_FIELDS: Final = {
-    cls: (
-        tuple(f.name for f in fields(cls) if f.default is MISSING),
-        tuple((f.name, f.default) for f in fields(cls) if f.default is not MISSING),
-    )
-    for cls in TYPES.values()
-}
+_ENCODE: Final = msgspec.json.Encoder().encode
+_DECODE: Final = msgspec.json.Decoder(list[Record]).decode
 
 
-def _as_object(record: Record) -> dict[str, Json]:
-    required, optional = _FIELDS[type(record)]
-    body: dict[str, Json] = {"type": type(record).__name__}
-    for name in required:
-        body[name] = getattr(record, name)
-    for name, default in optional:
-        value = getattr(record, name)
-        # Not `!=`: a payload of 0, False or "" is equal to some defaults, and must be kept.
-        if value is not default:
-            body[name] = value
-    return body
-
-
-def encode(records: Iterable[Record]) -> bytes:
+def encode(records: Sequence[Record]) -> bytes:
     """The records of one step as JSON text (UTF-8), format :data:`FORMAT`."""
-    bodies = [_as_object(record) for record in records]
     try:
-        return orjson.dumps(bodies)
-    except TypeError:
-        # JSON allows what orjson does not: lone surrogates, and integers beyond 64 bits.
-        return json.dumps(bodies, separators=(",", ":"), allow_nan=False).encode()
+        return _ENCODE(records)
+    except UnicodeEncodeError:
+        # A lone surrogate, which JSON text can escape and UTF-8 cannot hold.
+        return json.dumps(msgspec.to_builtins(records), separators=(",", ":")).encode()
 
 
-def decode(text: bytes | str, format: int = FORMAT) -> list[Record]:
-    """The records of one journal row. Raises ValueError for a format of a newer nbflow."""
+def decode(text: bytes, format: int = FORMAT) -> list[Record]:
+    """The records of one journal row.
+
+    Raises ValueError for a format of a newer nbflow, and msgspec.ValidationError for text that is no list of records.
+    """
     if format != FORMAT:
         raise ValueError(f"journal format {format} was written by a newer nbflow (this one reads {FORMAT})")
     try:
-        bodies = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        bodies = json.loads(text)
-    return [TYPES[body.pop("type")](**body) for body in bodies]
+        return _DECODE(text)
+    except msgspec.DecodeError as error:
+        if isinstance(error, msgspec.ValidationError):
+            raise
+        decoded: list[Record] = msgspec.convert(json.loads(text), list[Record])
+        return decoded
