@@ -119,17 +119,25 @@ def _kind(resource: str) -> str:
 
 
 def _service(resource: str) -> dict[str, Json]:
-    """``arn:aws:states:::sqs:sendMessage.waitForTaskToken`` → resourceType sqs, resource sendMessage.waitForTaskToken."""
+    """``arn:aws:states:::sqs:sendMessage.waitForTaskToken`` → resourceType sqs, resource sendMessage.waitForTaskToken.
+
+    The SDK integrations have two parts in their type: ``arn:aws:states:::aws-sdk:s3:getObject`` → aws-sdk:s3, getObject.
+    """
     if _kind(resource) != "Task":
         return {}
-    *_, service, action = resource.rsplit(":", 2)
-    return {"resourceType": service, "resource": action}
+    name = resource.split(":", 5)[-1]
+    parts = name.split(":", 2 if name.startswith("aws-sdk:") else 1)
+    return {"resourceType": ":".join(parts[:-1]), "resource": parts[-1]}
 
 
 def _task_scheduled(run: Run, record: r.TaskScheduled) -> Described:
     kind = _kind(record.resource)
     arguments = _resolve(run, record.frame, record.arguments, record.origin)
-    limits = {"timeoutInSeconds": record.timeout, "heartbeatInSeconds": record.heartbeat}
+    limits: dict[str, Json] = {
+        "timeoutInSeconds": record.timeout,
+        "heartbeatInSeconds": record.heartbeat,
+        "taskCredentials": record.credentials,
+    }
     if kind == "Task":
         region = record.resource.split(":")[3] or "us-east-1"
         service = _service(record.resource)

@@ -59,6 +59,8 @@ class TaskScheduled(_Record):
     origin: Origin = "value"
     timeout: int | None = None
     heartbeat: int | None = None
+    credentials: dict[str, Json] | None = None
+    """``{"roleArn": …}``, where the state names a role to act in (ASL, "Credentials")."""
 
 
 class TaskStarted(_Record):

@@ -6,21 +6,16 @@ from typing import Final
 from nbflow.language.model import Catcher, Retrier
 from nbflow.language.values import Chance
 
-# AWS: "States.ALL … can't catch the States.DataLimitExceeded terminal error and Runtime error types", and a Runtime error
-# "will always cause the execution to fail".
-_TERMINAL: Final = frozenset({"States.Runtime"})
-_ONLY_BY_NAME: Final = frozenset({"States.DataLimitExceeded"})
+TERMINAL: Final = "States.Runtime"
+"""AWS: it "is not retriable, and will always cause the execution to fail". (The same page says that States.ALL does not catch
+States.DataLimitExceeded either; the service does catch it.)"""
 
 
 def matches(patterns: Sequence[str], error: str | None) -> bool:
     """Whether ErrorEquals covers the error; an error without a name is covered by States.ALL alone."""
-    if error in _TERMINAL:
+    if error == TERMINAL:
         return False
-    if error in patterns:
-        return True
-    if error in _ONLY_BY_NAME:
-        return False
-    if "States.ALL" in patterns:
+    if error in patterns or "States.ALL" in patterns:
         return True
     if error == "States.HeartbeatTimeout":
         return "States.Timeout" in patterns

@@ -166,17 +166,39 @@ def enter_task(turn: Turn, frame: Frame, state: model.Task) -> Outcome:
     arguments = flow.arguments(turn, frame, state)
     if isinstance(arguments, Failure):
         return arguments
-    limits: list[int | None] = []
-    for name in ("TimeoutSeconds", "HeartbeatSeconds"):
-        limit = flow.number(turn, frame, state, name)
-        if isinstance(limit, Failure):
-            return limit
-        limits.append(None if limit is None else int(limit))
+    timeout = flow.number(turn, frame, state, "TimeoutSeconds")
+    if isinstance(timeout, Failure):
+        return timeout
+    heartbeat = flow.number(turn, frame, state, "HeartbeatSeconds")
+    if isinstance(heartbeat, Failure):
+        return heartbeat
+    credentials = _credentials(turn, frame, state)
+    if isinstance(credentials, Failure):
+        return credentials
     origin: records.Origin = "input" if arguments is frame.data else "value"
-    payload = None if origin == "input" else arguments
-    turn.emit(records.TaskScheduled(turn.now, frame.id, state.resource, payload, origin, *limits))
+    turn.emit(
+        records.TaskScheduled(
+            turn.now,
+            frame.id,
+            state.resource,
+            None if origin == "input" else arguments,
+            origin,
+            None if timeout is None else int(timeout),
+            None if heartbeat is None else int(heartbeat),
+            credentials,
+        )
+    )
     turn.emit(records.TaskStarted(turn.now, frame.id))
     return None
+
+
+def _credentials(turn: Turn, frame: Frame, state: model.Task) -> Json | Failure:
+    """The role to act in, as ``{"roleArn": …}``."""
+    if state.credentials is None:
+        return None
+    scope = turn.scope(frame, frame.data)
+    filled = fill(state.credentials, scope, jsonata=state.jsonata, field="Credentials")
+    return filled if isinstance(filled, Failure) else {"roleArn": filled.get("RoleArn")}
 
 
 def enter_parallel(turn: Turn, frame: Frame, state: model.Parallel) -> Outcome:

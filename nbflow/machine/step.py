@@ -241,7 +241,8 @@ def _fail(turn: Turn, frame: Frame, failed: Failed) -> None:
             index, delay = again
             turn.emit(records.RetryScheduled(turn.now, frame.id, index, turn.now + delay))
             return
-        if isinstance(state, model.Map | model.Parallel):
+        never_began = frame.fork is None and failed.error == retries.TERMINAL
+        if isinstance(state, model.Map | model.Parallel) and not never_began:
             turn.emit(records.ForkFailed(turn.now, frame.id, failed.error, failed.cause))
         catcher = retries.catcher(state.catch, failed.error)
         if catcher is not None:

@@ -24,7 +24,7 @@ MATCHES = [
     Match(("States.ALL",), "States.Timeout", True),
     Match(("States.ALL",), "States.Runtime", False),
     Match(("States.Runtime",), "States.Runtime", False),
-    Match(("States.ALL",), "States.DataLimitExceeded", False),
+    Match(("States.ALL",), "States.DataLimitExceeded", True),
     Match(("States.DataLimitExceeded",), "States.DataLimitExceeded", True),
     Match(("States.TaskFailed",), "Boom", True),
     Match(("States.TaskFailed",), "States.Timeout", False),
