@@ -1,0 +1,67 @@
+"""Which service integrations the Resource of a Task can name.
+
+``arn:aws:states:::SERVICE:ACTION`` asks for the response of a call. A suffix asks for more: ``.sync`` (and
+for nested executions ``.sync:2``) waits for the job, ``.waitForTaskToken`` for a callback (Step Functions
+developer guide, "Integrating optimized services"). Every other ARN names a function, an activity or another
+resource of a user's own, and is not judged here.
+"""
+
+import re
+from typing import Final
+
+_REQUEST: Final = frozenset({""})
+_JOB: Final = frozenset({"", ".sync"})
+_CALLBACK: Final = frozenset({"", ".waitForTaskToken"})
+_ALL: Final = _JOB | _CALLBACK
+
+_ANY: Final[frozenset[str]] = frozenset()
+
+_OPTIMIZED: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
+    # service: (patterns, actions; _ANY where the list is long and still growing)
+    "apigateway": (_CALLBACK, frozenset({"invoke"})),
+    "athena": (_JOB, _ANY),
+    "aws-sdk": (_CALLBACK, _ANY),
+    "batch": (_JOB, frozenset({"submitJob"})),
+    "bedrock": (_ALL, _ANY),
+    "bedrock-agentcore": (_REQUEST, _ANY),
+    "codebuild": (_JOB, _ANY),
+    "databrew": (_JOB, frozenset({"startJobRun"})),
+    "dynamodb": (_REQUEST, frozenset({"getItem", "putItem", "updateItem", "deleteItem"})),
+    "ecs": (_ALL, frozenset({"runTask"})),
+    "eks": (_ALL, _ANY),
+    "elasticmapreduce": (_JOB, _ANY),
+    "emr-containers": (_JOB, _ANY),
+    "emr-serverless": (_JOB, _ANY),
+    "events": (_CALLBACK, frozenset({"putEvents"})),
+    "glue": (_JOB, frozenset({"startJobRun"})),
+    "http": (_REQUEST, frozenset({"invoke"})),
+    "lambda": (_CALLBACK, frozenset({"invoke"})),
+    "mediaconvert": (_JOB, frozenset({"createJob"})),
+    "sagemaker": (_JOB, _ANY),
+    "sns": (_CALLBACK, frozenset({"publish"})),
+    "sqs": (_CALLBACK, frozenset({"sendMessage"})),
+    "states": (_ALL | {".sync:2"}, frozenset({"startExecution"})),
+}
+
+_ARN: Final = re.compile(r"arn:[^:\s]+:[^:\s]+:[^:\s]*:[^:\s]*:\S.*")
+_INTEGRATION: Final = re.compile(r"arn:[^:]+:states:::([^:]+):(.+?)(\.sync(?::2)?|\.waitForTaskToken)?")
+
+
+def check(resource: str) -> str | None:
+    """What is wrong with the Resource of a Task in Step Functions' words, or None.
+
+    Actions of the AWS SDK integrations (``aws-sdk:SERVICE:ACTION``) are not looked up: their list is the SDK.
+    """
+    if not _ARN.fullmatch(resource):
+        return "Value is not a valid resource ARN"
+    match = _INTEGRATION.fullmatch(resource)
+    if match is None:
+        return None
+    service, action, pattern = match[1], match[2], match[3] or ""
+    patterns, actions = _OPTIMIZED.get(service, (_ANY, _ANY))
+    if pattern in patterns and (not actions or action in actions):
+        return None
+    return (
+        f"The resource provided {resource} is not recognized. The value is not a valid resource ARN, "
+        "or the resource is not available in this region."
+    )
