@@ -1,0 +1,215 @@
+"""The contract of a store: frozen rows, the protocol :class:`Store`, and its error.
+
+Times are seconds since the epoch (UTC) as floats. JSON columns hold JSON *text*, into which the store never
+looks. An execution is named by its ARN everywhere; the store's own integer ids only serve paging.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+from nbflow.errors import NbflowError
+
+
+class StoreError(NbflowError):
+    """The store cannot do what was asked: says which database, what is wrong and what to do."""
+
+
+def digest(definition: str) -> str:
+    """The key under which a definition's text is stored: the SHA-256 of its UTF-8 bytes, in hex."""
+    return sha256(definition.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRow:
+    """A state machine as it is now (AWS, DescribeStateMachine)."""
+
+    arn: str
+    name: str
+    type: str
+    """``STANDARD`` or ``EXPRESS``."""
+    role_arn: str
+    definition: str
+    """The :func:`digest` of the definition's text."""
+    created_at: float
+    """Kept from the first time that the machine was added."""
+    updated_at: float
+    revision_id: str
+    options: str
+    """JSON text: whatever else belongs to the machine (logging, tracing, tags, …)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRow:
+    """An execution as a whole (AWS, DescribeExecution)."""
+
+    arn: str
+    name: str
+    machine_arn: str
+    definition: str
+    """The :func:`digest` of the definition that it runs, whatever becomes of the machine."""
+    status: str
+    input: str
+    """JSON text."""
+    started_at: float
+    output: str | None = None
+    """JSON text, once it has succeeded."""
+    error: str | None = None
+    cause: str | None = None
+    stopped_at: float | None = None
+    bindings: str | None = None
+    """JSON text: what the names of its tasks were bound to when it started."""
+    id: int = 0
+    """Set by the store: grows in the order of opening; the ``before`` of paging."""
+    steps: int = 0
+    """Set by the store: how many steps its journal holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """One step of an execution."""
+
+    step: int
+    format: int
+    """The version of the encoding of ``records``."""
+    first_event: int
+    """The id of the first history event of this step (AWS, HistoryEvent.id)."""
+    at: float
+    records: bytes
+    """JSON text in UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRow:
+    """A value that lies on the shelf (:mod:`nbflow.artifacts`); only what is in this table may be loaded."""
+
+    sha256: str
+    kind: str
+    bytes: int
+    rows: int | None
+    columns: int | None
+    file: str
+    """Where it lies, relative to the shelf."""
+    preview: str | None
+    """JSON text: the first rows, the dtypes, …"""
+    made_at: float
+    touched_at: float
+    """When it was last made or passed on; collection spares what is young."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """What one attempt of a task printed. Written again, the later text stands."""
+
+    attempt: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What changes in the execution's row when it ends, or (all None) when a redrive opens it again."""
+
+    status: str
+    output: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    stopped_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """One step, with everything that becomes true with it; whole or not at all."""
+
+    execution: str
+    """The ARN."""
+    step: int
+    """0, 1, 2, …: unique in its execution."""
+    first_event: int
+    at: float
+    records: bytes
+    """JSON text in UTF-8."""
+    format: int = 1
+    opened: ExecutionRow | None = None
+    """With the first step: the new execution (``id`` and ``steps`` are not read)."""
+    closed: Closing | None = None
+    logs: tuple[LogRow, ...] = ()
+    artifacts: tuple[ArtifactRow, ...] = ()
+    """Those that exist already are touched: they keep everything but ``touched_at``."""
+
+
+class Store(Protocol):
+    """``append`` is called from one thread (the engine's), everything else from any thread.
+
+    Every method raises :class:`StoreError` where the database fails. Several processes may open one store.
+    """
+
+    def add_machine(self, row: MachineRow, definition: str) -> None:
+        """Inserts the machine, or updates all but ``created_at`` of the one with this ARN.
+
+        The definition's text is stored once, under ``row.definition``, which must be its :func:`digest`.
+        """
+        ...
+
+    def machine(self, arn: str) -> MachineRow | None:
+        """The machine with this ARN."""
+        ...
+
+    def machines(self) -> list[MachineRow]:
+        """All machines in the order of their creation."""
+        ...
+
+    def definition(self, sha256: str) -> str:
+        """The text of a definition that was added with a machine; StoreError if it was not."""
+        ...
+
+    def append(self, batch: Sequence[Append]) -> list[bool]:
+        """The group commit: one transaction, one answer per Append, in order.
+
+        False for *every* Append of an execution one of whose steps exists already, or which was ``opened``
+        though its ARN exists: nothing of that execution's is written, and all the others' is. When this
+        returns, everything is committed. Each execution has its ``opened`` before or with its first step, in
+        this batch or an earlier one; a batch that names an unknown one is refused whole with StoreError.
+
+        After a StoreError (disk full, locked for longer than the busy timeout, …) nothing of the batch is
+        written, and the same batch may be given again.
+        """
+        ...
+
+    def execution(self, arn: str) -> ExecutionRow | None:
+        """The execution with this ARN."""
+        ...
+
+    def executions(
+        self,
+        *,
+        machine_arn: str | None = None,
+        status: str | None = None,
+        limit: int = 1000,
+        before: int | None = None,
+    ) -> list[ExecutionRow]:
+        """At most ``limit`` executions, newest first; the next page is ``before`` the last row's id."""
+        ...
+
+    def journal(self, arn: str, after: int = -1) -> Iterator[JournalRow]:
+        """The steps greater than ``after`` in their order; none for an unknown execution.
+
+        Read in pages: no transaction stays open between two rows. Steps appended meanwhile may follow.
+        """
+        ...
+
+    def log(self, arn: str, attempt: int) -> str | None:
+        """What this attempt printed."""
+        ...
+
+    def logs(self, arn: str) -> dict[int, str]:
+        """What the attempts of an execution printed, by attempt."""
+        ...
+
+    def artifacts(self, hashes: Collection[str]) -> dict[str, ArtifactRow]:
+        """Those of the artifacts that this store knows, by hash."""
+        ...
+
+    def close(self) -> None:
+        """Gives the database back; the store cannot be used afterwards."""
+        ...

@@ -1,0 +1,112 @@
+"""The tables, as the newest migration leaves them.
+
+:data:`HEAD` names that migration. A new database is created straight from this metadata (to import alembic
+would cost more than all the rest); an older one is migrated. A test compares the two results.
+
+Types are those that SQLite and PostgreSQL share. JSON is text: queryable, and never encoded again.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+HEAD: Final = "0001"
+"""The newest migration. Migrations are numbered with four digits, so that their names sort."""
+VERSION_TABLE: Final = "nbflow_version"
+"""Not alembic's default name: its presence tells that a database is a store of ours."""
+
+metadata: Final = MetaData()
+
+_SERIAL: Final = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY is SQLite's rowid
+
+version = Table(VERSION_TABLE, metadata, Column("version_num", String(32), primary_key=True))
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+machines = Table(
+    "machines",
+    metadata,
+    Column("arn", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("role_arn", Text, nullable=False),
+    Column("definition", String(64), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("revision_id", Text, nullable=False),
+    Column("options", Text, nullable=False),
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("id", _SERIAL, primary_key=True),
+    Column("arn", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("machine_arn", Text, nullable=False),
+    Column("definition", String(64), nullable=False),
+    Column("status", Text, nullable=False),
+    Column("input", Text, nullable=False),
+    Column("output", Text),
+    Column("error", Text),
+    Column("cause", Text),
+    Column("started_at", Double, nullable=False),
+    Column("stopped_at", Double),
+    Column("bindings", Text),
+    Index("executions_by_machine", "machine_arn", "status"),
+    Index("executions_by_start", "started_at"),
+)
+
+# In append order, not clustered by execution: a commit then touches one page of the table at its end.
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", _SERIAL, primary_key=True),
+    Column("execution", _SERIAL, ForeignKey("executions.id"), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("format", Integer, nullable=False),
+    Column("first_event", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("records", Text, nullable=False),
+    UniqueConstraint("execution", "step", name="journal_step"),
+    Index("journal_by_event", "execution", "first_event"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("rows", BigInteger),
+    Column("columns", BigInteger),
+    Column("file", Text, nullable=False),
+    Column("preview", Text),
+    Column("made_at", Double, nullable=False),
+    Column("touched_at", Double, nullable=False),
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("execution", _SERIAL, ForeignKey("executions.id"), primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+)

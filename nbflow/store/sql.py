@@ -1,0 +1,249 @@
+"""The store over SQL, and its hot path, the group commit.
+
+Reads are ordinary SQLAlchemy on pooled connections. ``append`` is not: it runs once per step of every
+execution, and a pooled connection would cost several times the commit itself. So
+
+* the statements are compiled once, and run on one driver connection that is held;
+* rows are encoded before BEGIN, so that the write lock is held for the writing alone;
+* **there are no savepoints.** Every statement of an append must change exactly one row. An insert that hits
+  ``ON CONFLICT DO NOTHING`` changes none, and so its execution has lost. If any has, the transaction is
+  rolled back and run again without the losers. That is as safe as a savepoint per execution, for the only
+  thing ever committed is a run in which nobody lost; it costs nothing where there is no collision, and
+  collisions are as rare as one engine taking over from another.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Engine, Insert, Row, Select, Update, bindparam, func, select, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import insert
+
+from nbflow.store import schema
+from nbflow.store.opening import BEGIN, explain, explained, open_database, transaction
+from nbflow.store.port import Append, ArtifactRow, ExecutionRow, JournalRow, MachineRow, StoreError, digest
+
+_PAGE: Final = 200
+"""Rows per read of the journal, and hashes per look-up of artifacts (the number of parameters is bounded)."""
+
+_Write: TypeAlias = tuple[str, dict[str, Any]]
+"""A statement and its parameters."""
+
+
+def open_store(url: str, *, busy_timeout: float = 5.0) -> "SqlStore":
+    """Opens ``sqlite:///PATH``; creates it with its folders where it is missing, migrates it where it is old.
+
+    ``busy_timeout``: seconds to wait for another process's write. Raises StoreError.
+    """
+    return SqlStore(*open_database(url, busy_timeout=busy_timeout))
+
+
+def _compiled(statement: Insert | Update, names: Collection[str]) -> str:
+    """The statement as the driver takes it, with named parameters."""
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named"), column_keys=list(names)))
+
+
+_ID: Final = (
+    select(schema.executions.c.id).where(schema.executions.c.arn == bindparam("of_arn")).scalar_subquery()
+)
+_OPENED: Final = tuple(column for column in schema.executions.c.keys() if column != "id")  # noqa: SIM118 (no dict)
+_ARTIFACT: Final = tuple(schema.artifacts.c.keys())
+
+_OPEN: Final = _compiled(
+    insert(schema.executions).on_conflict_do_nothing(index_elements=["arn"]).inline(), _OPENED
+)
+_STEP: Final = _compiled(
+    insert(schema.journal)
+    .values(execution=_ID)
+    .on_conflict_do_nothing(index_elements=["execution", "step"])
+    .inline(),
+    ("execution", "step", "format", "first_event", "at", "records"),
+)
+_CLOSE: Final = _compiled(
+    update(schema.executions).where(schema.executions.c.arn == bindparam("of_arn")),
+    ("status", "output", "error", "cause", "stopped_at"),
+)
+_log = insert(schema.logs).values(execution=_ID)
+_LOG: Final = _compiled(
+    _log.on_conflict_do_update(
+        index_elements=["execution", "attempt"], set_={"text": _log.excluded.text}
+    ).inline(),
+    ("execution", "attempt", "text"),
+)
+_shelve = insert(schema.artifacts)
+_SHELVE: Final = _compiled(
+    _shelve.on_conflict_do_update(
+        index_elements=["sha256"], set_={"touched_at": _shelve.excluded.touched_at}
+    ).inline(),
+    _ARTIFACT,
+)
+
+
+def _encoded(append: Append) -> list[_Write]:
+    """The statements of one step. Each changes exactly one row, or the execution has lost a collision."""
+    arn = append.execution
+    writes: list[_Write] = []
+    if append.opened is not None:
+        writes.append((_OPEN, {name: getattr(append.opened, name) for name in _OPENED}))
+    step = {
+        "of_arn": arn,
+        "step": append.step,
+        "format": append.format,
+        "first_event": append.first_event,
+        "at": append.at,
+        "records": append.records.decode(),  # bytes would become a BLOB, which SQLite's JSON functions refuse
+    }
+    writes.append((_STEP, step))
+    if append.closed is not None:
+        end = append.closed
+        closing = {"status": end.status, "output": end.output, "error": end.error, "cause": end.cause}
+        writes.append((_CLOSE, {"of_arn": arn, "stopped_at": end.stopped_at, **closing}))
+    writes += [(_LOG, {"of_arn": arn, "attempt": log.attempt, "text": log.text}) for log in append.logs]
+    writes += [(_SHELVE, {name: getattr(row, name) for name in _ARTIFACT}) for row in append.artifacts]
+    return writes
+
+
+class SqlStore:
+    """A :class:`nbflow.store.port.Store` over an open, migrated database; see :func:`open_store`."""
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self._engine = engine
+        self._place = place
+        with explained(place):
+            self._held = engine.raw_connection()
+        driver = self._held.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self._writer = driver
+
+    def close(self) -> None:
+        self._held.close()
+        self._engine.dispose()
+
+    def append(self, batch: Sequence[Append]) -> list[bool]:
+        work = [(append.execution, _encoded(append)) for append in batch]
+        lost: set[str] = set()
+        try:
+            while work and (losers := self._commit(work)):
+                lost |= losers
+                work = [(arn, writes) for arn, writes in work if arn not in losers]
+        except sqlite3.IntegrityError as error:
+            raise StoreError(
+                f"A step was appended to an execution that the store {self._place} does not know:"
+                f" the first Append of an execution must carry `opened` ({error})."
+            ) from error
+        except sqlite3.Error as error:
+            raise explain(error, self._place) from error
+        return [append.execution not in lost for append in batch]
+
+    def _commit(self, work: list[tuple[str, list[_Write]]]) -> set[str]:
+        """Commits all of it, or (if any execution has collided) none of it; answers those that have."""
+        execute = self._writer.execute
+        losers = set()
+        execute(BEGIN)
+        try:
+            for arn, writes in work:
+                for statement, parameters in writes:
+                    if not execute(statement, parameters).rowcount:
+                        losers.add(arn)
+            execute("ROLLBACK" if losers else "COMMIT")
+        except BaseException:
+            self._writer.rollback()  # does nothing where SQLite has rolled back by itself
+            raise
+        return losers
+
+    def add_machine(self, row: MachineRow, definition: str) -> None:
+        if row.definition != digest(definition):
+            raise StoreError(
+                f"The machine {row.arn} does not name the digest of the definition given with it."
+            )
+        values = {name: getattr(row, name) for name in schema.machines.c.keys()}  # noqa: SIM118 (no dict)
+        changed = {name: value for name, value in values.items() if name not in ("arn", "created_at")}
+        text = insert(schema.definitions).values(sha256=row.definition, text=definition)
+        machine = insert(schema.machines).values(values)
+        with explained(self._place), self._engine.connect() as connection, transaction(connection):
+            connection.execute(text.on_conflict_do_nothing(index_elements=["sha256"]))
+            connection.execute(machine.on_conflict_do_update(index_elements=["arn"], set_=changed))
+
+    def machine(self, arn: str) -> MachineRow | None:
+        rows = self._rows(select(schema.machines).where(schema.machines.c.arn == arn))
+        return MachineRow(**rows[0]._mapping) if rows else None
+
+    def machines(self) -> list[MachineRow]:
+        order = (schema.machines.c.created_at, schema.machines.c.arn)
+        return [MachineRow(**row._mapping) for row in self._rows(select(schema.machines).order_by(*order))]
+
+    def definition(self, sha256: str) -> str:
+        rows = self._rows(select(schema.definitions.c.text).where(schema.definitions.c.sha256 == sha256))
+        if not rows:
+            raise StoreError(f"The store {self._place} holds no definition {sha256}.")
+        return str(rows[0].text)
+
+    def execution(self, arn: str) -> ExecutionRow | None:
+        rows = self._rows(_EXECUTIONS.where(schema.executions.c.arn == arn))
+        return ExecutionRow(**rows[0]._mapping) if rows else None
+
+    def executions(
+        self,
+        *,
+        machine_arn: str | None = None,
+        status: str | None = None,
+        limit: int = 1000,
+        before: int | None = None,
+    ) -> list[ExecutionRow]:
+        table = schema.executions.c
+        query = _EXECUTIONS.order_by(table.id.desc()).limit(limit)
+        if machine_arn is not None:
+            query = query.where(table.machine_arn == machine_arn)
+        if status is not None:
+            query = query.where(table.status == status)
+        if before is not None:
+            query = query.where(table.id < before)
+        return [ExecutionRow(**row._mapping) for row in self._rows(query)]
+
+    def journal(self, arn: str, after: int = -1) -> Iterator[JournalRow]:
+        table = schema.journal.c
+        page = (
+            select(table.step, table.format, table.first_event, table.at, table.records)
+            .where(table.execution == _ID, table.step > bindparam("after"))
+            .order_by(table.step)
+            .limit(_PAGE)
+        )
+        while rows := self._rows(page, of_arn=arn, after=after):
+            for step, layout, first_event, at, records in rows:
+                yield JournalRow(step, layout, first_event, at, records.encode())
+            after = rows[-1].step
+
+    def log(self, arn: str, attempt: int) -> str | None:
+        query = select(schema.logs.c.text).where(
+            schema.logs.c.execution == _ID, schema.logs.c.attempt == attempt
+        )
+        rows = self._rows(query, of_arn=arn)
+        return str(rows[0].text) if rows else None
+
+    def logs(self, arn: str) -> dict[int, str]:
+        table = schema.logs.c
+        query = select(table.attempt, table.text).where(table.execution == _ID).order_by(table.attempt)
+        return {row.attempt: row.text for row in self._rows(query, of_arn=arn)}
+
+    def artifacts(self, hashes: Collection[str]) -> dict[str, ArtifactRow]:
+        wanted = list(hashes)
+        known: dict[str, ArtifactRow] = {}
+        for start in range(0, len(wanted), _PAGE):
+            some = schema.artifacts.c.sha256.in_(wanted[start : start + _PAGE])
+            for row in self._rows(select(schema.artifacts).where(some)):
+                known[row.sha256] = ArtifactRow(**row._mapping)
+        return known
+
+    def _rows(self, query: Select[*tuple[Any, ...]], **parameters: Any) -> Sequence[Row[*tuple[Any, ...]]]:
+        with explained(self._place), self._engine.connect() as connection:
+            return connection.execute(query, parameters).all()
+
+
+# Steps are counted when they are asked for: a column would cost every append another write.
+_STEPS: Final = (
+    select(func.coalesce(func.max(schema.journal.c.step) + 1, 0))
+    .where(schema.journal.c.execution == schema.executions.c.id)
+    .scalar_subquery()
+)
+_EXECUTIONS: Final = select(schema.executions, _STEPS.label("steps"))
