@@ -46,7 +46,7 @@ def task(
 
 @dataclass(frozen=True, slots=True)
 class Notebook:
-    """A notebook that a Task state runs with papermill. Its result is ``{"notebook": reference of the executed copy}``."""
+    """A notebook that a Task state runs; its result is ``{"notebook": reference of the executed copy}``."""
 
     path: Path
     """Relative paths are taken from the working directory."""
@@ -55,7 +55,7 @@ class Notebook:
 def notebook(path: str | Path) -> Notebook:
     """A notebook as a task: the members of the state's input become its parameters.
 
-    A parameter that is a reference (a DataFrame that another step returned) arrives as the live object. The executed copy
-    is kept as an artifact of the run.
+    A parameter that is a reference (a DataFrame that another step returned) arrives as the live object. The
+    executed copy is kept as an artifact of the run.
     """
     return Notebook(Path(path))

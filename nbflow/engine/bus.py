@@ -32,5 +32,5 @@ class Bus:
         for listener in self._listeners:
             try:
                 listener(execution, records)
-            except Exception:  # a listener's mistake must not stop executions
+            except Exception:  # noqa: BLE001  # a listener's mistake must not stop executions
                 _log.exception("a listener failed on records of %s", execution)

@@ -269,7 +269,7 @@ class Engine:
             arrival = live.mailbox.popleft()
             try:
                 step = machine.step(arrival.fact, now)
-            except Exception as error:  # our own mistake: it must not take the other executions with it
+            except Exception as error:  # noqa: BLE001  # our own mistake must not take other executions with it
                 _log.exception("execution %s cannot go on", live.row.arn)
                 self._drop(live, EngineError(f"execution {live.row.arn} cannot go on: {error!r}"))
                 return None
@@ -375,6 +375,3 @@ class Engine:
             rows = self._store.artifacts(missing)
             self._known.update((sha, artifact_of(row)) for sha, row in rows.items())
         return {sha: self._known[sha] for sha in hashes if sha in self._known}
-
-
-

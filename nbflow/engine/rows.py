@@ -4,26 +4,21 @@ import json
 from dataclasses import asdict
 
 from nbflow.artifacts.shelf import Artifact
-from nbflow.language.values import Json
+from nbflow.language.paths import compact
 from nbflow.machine.run import Run
 from nbflow.store.port import ArtifactRow, Closing
 
 
-def dump(value: Json) -> str:
-    """A JSON value as compact text."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
 def closing(run: Run) -> Closing:
     """How the execution ended, for its row."""
-    output = dump(run.output) if run.status == "SUCCEEDED" else None
+    output = compact(run.output) if run.status == "SUCCEEDED" else None
     return Closing(run.status, output, run.error, run.cause, run.stopped_at)
 
 
 def artifact_row(artifact: Artifact, now: float) -> ArtifactRow:
     """The artifact as the store remembers it."""
     fields = asdict(artifact)
-    fields["preview"] = None if artifact.preview is None else dump(artifact.preview)
+    fields["preview"] = None if artifact.preview is None else compact(artifact.preview)
     return ArtifactRow(**fields, made_at=now, touched_at=now)
 
 

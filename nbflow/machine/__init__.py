@@ -1,14 +1,14 @@
 """What happens next: a running execution as data, and the pure functions over it.
 
-The idea
---------
-An execution is a :class:`~nbflow.machine.run.Run`: a few numbers and its *frames*. A frame is one thread of control: the
-run itself (frame 0), a branch of a Parallel state, an iteration of a Map state. Three functions work on it:
+The idea -------- An execution is a :class:`~nbflow.machine.run.Run`: a few numbers and its *frames*. A frame
+is one thread of control: the run itself (frame 0), a branch of a Parallel state, an iteration of a Map state.
+Three functions work on it:
 
 ``step(fact, now)`` **decides**
-    A *fact* is something that happened in the world (:mod:`~nbflow.machine.facts`). A step reads the definition, evaluates
-    expressions, and answers with *records* (what we remember, :mod:`~nbflow.machine.records`) and *orders* (what the world
-    must now do, :mod:`~nbflow.machine.orders`). It is bounded: it ends when nothing can move, or after 256 records.
+    A *fact* is something that happened in the world (:mod:`~nbflow.machine.facts`). A step reads the
+    definition, evaluates expressions, and answers with *records* (what we remember,
+    :mod:`~nbflow.machine.records`) and *orders* (what the world must now do, :mod:`~nbflow.machine.orders`).
+    It is bounded: it ends when nothing can move, or after 256 records.
 
 ``evolve(record)`` **remembers**
     It is the only writer of the state. It evaluates no expression and knows no clock, so that folding the same records
@@ -18,8 +18,9 @@ run itself (frame 0), a branch of a Parallel state, an iteration of a Map state.
     The orders that the present state implies. What a step returned and what a restarted process finds are the same.
 
 Frames never call frames. A handler (one short function per state type, :mod:`~nbflow.machine.states`) answers
-``Done(output, next)``, ``Failure(error, cause)`` or ``None`` (waiting); one loop in :mod:`~nbflow.machine.step` runs the
-*ready* frames until none is left. When a branch ends or fails, its parent becomes ready, and takes it from there.
+``Done(output, next)``, ``Failure(error, cause)`` or ``None`` (waiting); one loop in
+:mod:`~nbflow.machine.step` runs the *ready* frames until none is left. When a branch ends or fails, its
+parent becomes ready, and takes it from there.
 
 Ids
 ---
@@ -29,8 +30,8 @@ record, and an answer that carries another name is dropped: late answers end the
 
 Payloads are never stored twice: a record says ``origin`` where its payload is one that the state holds already.
 
-Nothing here touches a clock, a loop, a thread, a socket, random numbers or a database; time is the ``now`` of a step, and
-chance is a port (:class:`~nbflow.language.values.Chance`).
+Nothing here touches a clock, a loop, a thread, a socket, random numbers or a database; time is the ``now`` of
+a step, and chance is a port (:class:`~nbflow.language.values.Chance`).
 """
 
 from nbflow.machine.step import Machine, Step

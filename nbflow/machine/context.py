@@ -1,4 +1,4 @@
-"""The context object: ``$$`` in JSONPath, ``$states.context`` in JSONata (AWS, "Accessing execution data from the Context object")."""
+"""The context object: ``$$`` in JSONPath, ``$states.context`` in JSONata (AWS guide, "Context object")."""
 
 from datetime import UTC, datetime
 

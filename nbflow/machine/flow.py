@@ -1,16 +1,16 @@
 """The data flow through a state: input → arguments → result → output, in JSONPath and in JSONata.
 
-JSONPath (ASL, "Input and output processing"): InputPath, Parameters, [the work], ResultSelector, ResultPath, OutputPath.
-JSONata: Arguments, [the work], Output. Assign is evaluated beside the output, and sees the variables as they were.
+JSONPath (ASL, "Input and output processing"): InputPath, Parameters, [the work], ResultSelector, ResultPath,
+OutputPath. JSONata: Arguments, [the work], Output. Assign is evaluated beside the output, and sees the
+variables as they were.
 """
 
-import json
 import math
 from functools import cache
 
 from nbflow.language import model
 from nbflow.language.jsonata import evaluate, is_expression
-from nbflow.language.paths import put, read
+from nbflow.language.paths import compact, put, read
 from nbflow.language.payload import fill
 from nbflow.language.values import ABSENT, Failure, Json
 from nbflow.machine.run import Frame
@@ -48,9 +48,7 @@ def leave_work(turn: Turn, frame: Frame, state: model.Work, result: Json) -> Don
     if state.jsonata:
         return leave_jsonata(turn, frame, state, result, {"result": result})
     if state.result_selector is not None:
-        result = fill(
-            state.result_selector, turn.scope(frame, result), jsonata=False, field="ResultSelector"
-        )
+        result = fill(state.result_selector, turn.scope(frame, result), jsonata=False, field="ResultSelector")
         if isinstance(result, Failure):
             return result
     return leave_with_result(turn, frame, state, state.result_path, result)
@@ -146,7 +144,7 @@ def leave_caught(turn: Turn, frame: Frame, catcher: model.Catcher, failed: Faile
 
 def number(
     turn: Turn, frame: Frame, state: model.State, name: str, *, whole: bool = True
-) -> int | float | None | Failure:
+) -> int | float | Failure | None:
     """The value of a numeric field that may be a number, a JSONata string, or a path in the field ``<name>Path``.
 
     ``name`` is ASL's, such as ``TimeoutSeconds``. Numbers in strings count, as they do for AWS.
@@ -162,7 +160,7 @@ def number(
             return value
         parsed = _parse(value, whole)
         kind = "integer" if whole else "float"
-        cause = f'The {name}Path field refers to value "{_text(value)}" which is not a valid {kind}: {path}'
+        cause = f'The {name}Path field refers to value "{as_text(value)}" which is not a valid {kind}: {path}'
         return Failure("States.Runtime", cause) if parsed is None else parsed
     if not is_expression(value):
         return value  # type: ignore[no-any-return]  # the model has checked it
@@ -171,7 +169,7 @@ def number(
         return value
     parsed = _parse(value, whole)
     if parsed is None:
-        cause = f"The {name} field must be a number but was: {_text(value)}"
+        cause = f"The {name} field must be a number but was: {as_text(value)}"
         return Failure("States.QueryEvaluationError", cause, name)
     return parsed
 
@@ -195,10 +193,6 @@ def _parse(value: Json, whole: bool) -> int | float | None:
     return int(parsed) if parsed == int(parsed) else None
 
 
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else dump(value)
-
-
-def dump(value: Json) -> str:
-    """A value as AWS writes it in causes: compact JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+def as_text(value: Json) -> str:
+    """A value in a cause: a string as it is, anything else as compact JSON."""
+    return value if isinstance(value, str) else compact(value)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 from nbflow.language import model
+from nbflow.language.paths import compact
 from nbflow.language.values import Json
 from nbflow.machine import records as r
 from nbflow.machine.evolve import ROOT, evolve, forking, visible
-from nbflow.machine.flow import dump
 from nbflow.machine.run import Run
 
 Event: TypeAlias = dict[str, Json]
@@ -72,7 +72,7 @@ def _details_member(type_: str) -> str:
 
 
 def _payload(member: str, value: Json) -> dict[str, Json]:
-    return {member: dump(value), f"{member}Details": {"truncated": False}}
+    return {member: compact(value), f"{member}Details": {"truncated": False}}
 
 
 def _resolve(run: Run, frame: int, value: Json, origin: r.Origin) -> Json:
@@ -106,7 +106,7 @@ def _state_exited(run: Run, record: r.StateExited) -> Described:
         **_payload("output", _resolve(run, record.frame, record.output, record.origin)),
     }
     if record.assigned:
-        details["assignedVariables"] = {name: dump(value) for name, value in record.assigned.items()}
+        details["assignedVariables"] = {name: compact(value) for name, value in record.assigned.items()}
         details["assignedVariablesDetails"] = {"truncated": False}
     return f"{frame.current.type}StateExited", details
 
@@ -121,7 +121,8 @@ def _kind(resource: str) -> str:
 def _service(resource: str) -> dict[str, Json]:
     """``arn:aws:states:::sqs:sendMessage.waitForTaskToken`` → resourceType sqs, resource sendMessage.waitForTaskToken.
 
-    The SDK integrations have two parts in their type: ``arn:aws:states:::aws-sdk:s3:getObject`` → aws-sdk:s3, getObject.
+    The SDK integrations have two parts in their type: ``arn:aws:states:::aws-sdk:s3:getObject`` → aws-sdk:s3,
+    getObject.
     """
     if _kind(resource) != "Task":
         return {}
@@ -141,7 +142,7 @@ def _task_scheduled(run: Run, record: r.TaskScheduled) -> Described:
     if kind == "Task":
         region = record.resource.split(":")[3] or "us-east-1"
         service = _service(record.resource)
-        return "TaskScheduled", {**service, "region": region, "parameters": dump(arguments), **limits}
+        return "TaskScheduled", {**service, "region": region, "parameters": compact(arguments), **limits}
     if kind == "LambdaFunction":
         del limits["heartbeatInSeconds"]
     return f"{kind}Scheduled", {"resource": record.resource, **_payload("input", arguments), **limits}

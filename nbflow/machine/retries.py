@@ -7,8 +7,10 @@ from nbflow.language.model import Catcher, Retrier
 from nbflow.language.values import Chance
 
 TERMINAL: Final = "States.Runtime"
-"""AWS: it "is not retriable, and will always cause the execution to fail". (The same page says that States.ALL does not catch
-States.DataLimitExceeded either; the service does catch it.)"""
+"""AWS: it "is not retriable, and will always cause the execution to fail".
+
+(The same page says that States.ALL does not catch States.DataLimitExceeded either; the service does catch it.)
+"""
 
 
 def matches(patterns: Sequence[str], error: str | None) -> bool:

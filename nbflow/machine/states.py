@@ -5,15 +5,14 @@ None: the state waits for the world, and its handler has emitted the record that
 """
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from nbflow.language import model
-from nbflow.language.choice import choose
+from nbflow.language.choice import choose, instant
 from nbflow.language.intrinsics import evaluate as call_intrinsic
 from nbflow.language.intrinsics import is_call
-from nbflow.language.jsonata import evaluate, is_expression
-from nbflow.language.paths import read
+from nbflow.language.jsonata import evaluate, is_expression, mismatch
+from nbflow.language.paths import compact, read
 from nbflow.language.payload import fill
 from nbflow.language.values import ABSENT, Failure, Json
 from nbflow.machine import flow, records
@@ -63,7 +62,7 @@ def enter_fail(turn: Turn, frame: Frame, state: model.Fail) -> Outcome:
             text = evaluate(literal, scope, location=name)
         if isinstance(text, Failure):
             return text
-        texts.append(text if text is None or isinstance(text, str) else flow.dump(text))
+        texts.append(text if text is None or isinstance(text, str) else compact(text))
     return Failed(*texts)
 
 
@@ -130,35 +129,21 @@ def _wait_until(turn: Turn, frame: Frame, state: model.Wait, data: Json) -> floa
             return value
     if name == "Seconds":
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            what = f"{path} == {flow.dump(value)}" if path else flow.dump(value)
+            what = f"{path} == {compact(value)}" if path else compact(value)
             subject = "SecondsPath parameter" if path else "Seconds field"
             return Failure(error, f"The {subject} cannot be parsed as a long value: {what}", location)
         return turn.now + value
-    due = parse_timestamp(value)
-    if due is None:
+    moment = instant(value)
+    if moment is None:
         form = "ISO-8601 extended offset date-time format string"
         cause = (
-            f"The TimestampPath parameter does not reference a valid {form}: {path} == {_bare(value)}"
+            f"The TimestampPath parameter does not reference a valid {form}: {path} == {flow.as_text(value)}"
             if path
-            else f"The Timestamp field cannot be parsed as an {form}: {_bare(value)}"
+            else f"The Timestamp field cannot be parsed as an {form}: {flow.as_text(value)}"
         )
         return Failure(error, cause, location)
-    return due
-
-
-def _bare(value: Json) -> str:
-    return value if isinstance(value, str) else flow.dump(value)
-
-
-def parse_timestamp(value: Json) -> float | None:
-    """Seconds since the epoch of an RFC 3339 timestamp (upper-case T, an offset or Z); None if it is not one."""
-    if not isinstance(value, str) or "T" not in value:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return None if moment.tzinfo is None else moment.timestamp()
+    second, nanoseconds = moment
+    return second.timestamp() + nanoseconds / 1e9
 
 
 def enter_task(turn: Turn, frame: Frame, state: model.Task) -> Outcome:
@@ -242,30 +227,21 @@ def _items(turn: Turn, frame: Frame, state: model.Map) -> list[Json] | Failure:
             items = fill(state.items, turn.scope(frame, data), jsonata=True, field="Items")
             if isinstance(items, Failure):
                 return items
-        return items if isinstance(items, list) else _not_items(state.items, items)
+        if isinstance(items, list):
+            return items
+        if is_expression(state.items):
+            return mismatch(state.items, items, location="Items", expected="array")
+        return Failure(
+            "States.QueryEvaluationError", f"Map state input must be an array but was: {compact(items)}"
+        )
     items = data if state.items_path == "$" else read(state.items_path, turn.scope(frame, data))
-    if isinstance(items, Failure) or isinstance(items, list):
+    if isinstance(items, Failure | list):
         return items
     return Failure("States.Runtime", f'Reference path "{state.items_path}" must point to array.')
 
 
-_KINDS: Final = {bool: "boolean", int: "number", float: "number", str: "string", dict: "object", type(None): "null"}
-
-
-def _not_items(template: Json, items: Json) -> Failure:
-    error, text = "States.QueryEvaluationError", flow.dump(items)
-    if template is ABSENT:
-        return Failure(error, f"Map state input must be an array but was: {text}")
-    expression = template.strip()[2:-2].strip() if isinstance(template, str) else flow.dump(template)
-    cause = (
-        f"The JSONata expression '{expression}' specified for the field 'Items' returned an unexpected result type. "
-        f"Expected 'array', but was '{_KINDS[type(items)]}' for value: {text}"
-    )
-    return Failure(error, cause, "Items")
-
-
 def _tolerated(turn: Turn, frame: Frame, state: model.Map, total: int) -> int | Failure:
-    """How many iterations may fail: the smaller of the two thresholds that are given (AWS, "Tolerated failure threshold")."""
+    """How many iterations may fail: the smaller of the thresholds given (AWS, "Tolerated failure threshold")."""
     error = "States.QueryEvaluationError" if state.jsonata else "States.Runtime"
     count = flow.number(turn, frame, state, "ToleratedFailureCount")
     if isinstance(count, Failure):

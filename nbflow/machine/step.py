@@ -65,7 +65,11 @@ def _run_task(run: Run, attempt: int) -> orders.RunTask:
     frame = run.frames[run.attempts[attempt]]
     state = frame.current
     assert isinstance(state, model.Task)
-    expected = tuple(name for member in (*state.retry, *state.catch) for name in member.error_equals)
+    listed = [
+        *(member.error_equals for member in state.retry),
+        *(member.error_equals for member in state.catch),
+    ]
+    expected = tuple(name for names in listed for name in names)
     return orders.RunTask(
         attempt, frame.state, frame.resource, frame.arguments, frame.parent is not None, expected
     )
@@ -226,9 +230,7 @@ def _evaluation_failed(turn: Turn, frame: Frame, failure: Failure) -> Failed:
         f"{failure.cause or ''}"
     ).rstrip()
     if frame.current.jsonata:
-        turn.emit(
-            records.EvaluationFailed(turn.now, frame.id, failure.error, cause, failure.location)
-        )
+        turn.emit(records.EvaluationFailed(turn.now, frame.id, failure.error, cause, failure.location))
     return Failed(failure.error, cause)
 
 

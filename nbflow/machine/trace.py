@@ -1,8 +1,9 @@
 """The trace: a projection of the records into *steps*, for people to look at.
 
-Where the history (:mod:`nbflow.machine.history`) is a list of events in AWS's shapes, a trace is a tree: each visit of a
-state is a :class:`Visit`, with its input, output, error and attempts; a visit of Parallel or Map holds the visits of its
-branches or iterations. It is built record by record, so that a live view and a look back are the same.
+Where the history (:mod:`nbflow.machine.history`) is a list of events in AWS's shapes, a trace is a tree: each
+visit of a state is a :class:`Visit`, with its input, output, error and attempts; a visit of Parallel or Map
+holds the visits of its branches or iterations. It is built record by record, so that a live view and a look
+back are the same.
 """
 
 from collections.abc import Iterator

@@ -62,5 +62,10 @@ class Turn:
     ) -> Scope:
         """What an expression of the frame's state sees, with ``input`` as its ``$``."""
         return Scope(
-            input, lambda: context_object(self.run, frame, item), frame.variables, self.now, self.chance, extras
+            input,
+            lambda: context_object(self.run, frame, item),
+            frame.variables,
+            self.now,
+            self.chance,
+            extras,
         )

@@ -74,7 +74,8 @@ executions = Table(
     Index("executions_by_start", "started_at"),
 )
 
-# In append order, not clustered by execution: a commit then touches one page of the table at its end.
+# In append order, not clustered by execution: a commit then touches one page of the table at its end. `first_event` has
+# no index: it grows with `step`, so that the unique index finds an event by bisection (docs/decisions/0003).
 journal = Table(
     "journal",
     metadata,
@@ -86,7 +87,6 @@ journal = Table(
     Column("at", Double, nullable=False),
     Column("records", Text, nullable=False),
     UniqueConstraint("execution", "step", name="journal_step"),
-    Index("journal_by_event", "execution", "first_event"),
 )
 
 artifacts = Table(

@@ -14,10 +14,11 @@ from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, Step, facts
 from nbflow.machine.records import Record, decode
+from nbflow.pools.port import Answer
 from nbflow.store.port import Append, ExecutionRow, MachineRow, StoreError, digest
 from nbflow.store.sql import SqlStore, open_store
 from nbflow.tasks import function
-from nbflow.tasks.job import Outcome
+from nbflow.tasks.job import Job, Outcome
 from nbflow.testing import ScriptedPool, VirtualClock
 from tests.machine.driver import CONTEXT, TASK
 
@@ -47,7 +48,9 @@ class Desk:
         **fields: Json,
     ) -> Future[None]:
         text = json.dumps({"StartAt": next(iter(states)), "States": states, **fields})
-        machine = MachineRow("arn:machine", "machine", "STANDARD", "arn:role", digest(text), 0.0, 0.0, "1", "{}")
+        machine = MachineRow(
+            "arn:machine", "machine", "STANDARD", "arn:role", digest(text), 0.0, 0.0, "1", "{}"
+        )
         self.store.add_machine(machine, text)
         row = ExecutionRow(
             arn=f"arn:{name}",
@@ -59,7 +62,8 @@ class Desk:
             started_at=self.clock.now(),
         )
         codes = {
-            f"{TASK[:-1]}{name}": function.pin(task, name, keywords=False) for name, task in (tasks or {}).items()
+            f"{TASK[:-1]}{name}": function.pin(task, name, keywords=False)
+            for name, task in (tasks or {}).items()
         }
         return self.engine.start(row, parse(text), codes, "", CONTEXT)
 
@@ -119,12 +123,16 @@ def test_a_task_runs_and_its_output_and_print_are_recorded(desk: Desk) -> None:
     assert desk.engine.running == []
 
 
-def test_a_journal_row_is_a_turn_and_is_durable_before_the_task_runs(desk: Desk) -> None:
+def test_a_journal_row_is_a_turn_and_is_durable_before_the_task_runs(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[int] = []
-    desk.threads.submit = lambda job, answer: (  # type: ignore[method-assign, func-returns-value]
-        seen.append(len(desk.records())),
-        answer(Outcome(job.execution, job.attempt, 1)),
-    )[-1]
+
+    def submit(job: Job, answer: Answer) -> None:
+        seen.append(len(desk.records()))
+        answer(Outcome(job.execution, job.attempt, 1))
+
+    monkeypatch.setattr(desk.threads, "submit", submit)
     desk.start({"T": task()}, 1, {"f": double})
     desk.settle()
     assert seen == [4]
@@ -303,7 +311,7 @@ def test_a_mistake_of_our_own_takes_down_one_execution_only(
     desk.settle()
     assert started.done()
     assert ended is not None
-    with pytest.raises(Exception, match="cannot go on.*a bug"):
+    with pytest.raises(Exception, match=r"cannot go on.*a bug"):
         ended.result()
     assert desk.row("good").status == "SUCCEEDED"
     assert "cannot go on" in caplog.text
@@ -328,4 +336,3 @@ def test_an_unknown_resource_says_what_to_do(desk: Desk) -> None:
     desk.settle()
     assert desk.row().status == "FAILED"
     assert "tasks=" in (desk.row().cause or "")
-

@@ -182,5 +182,3 @@ def _can_move(run: Run, id: int) -> bool:
     if fork is None:
         return False
     return bool(fork.pending) or fork.room or (fork.spawned == fork.total and not fork.live)
-
-

@@ -35,7 +35,11 @@ def random_states(rng: random.Random, depth: int, prefix: str) -> dict[str, Json
             catcher = {"ErrorEquals": ["States.ALL"], "Next": f"{prefix}caught"}
             state["Catch"] = [catcher | ({} if state["Type"] == "Map" else {"ResultPath": "$.error"})]
         if state["Type"] in ("Task", "Map", "Parallel") and rng.random() < 0.5:
-            retry = {"ErrorEquals": ["States.ALL"], "MaxAttempts": rng.randint(0, 3), "JitterStrategy": "FULL"}
+            retry = {
+                "ErrorEquals": ["States.ALL"],
+                "MaxAttempts": rng.randint(0, 3),
+                "JitterStrategy": "FULL",
+            }
             state["Retry"] = [retry]
     return {"StartAt": names[0], "States": states}
 

@@ -60,7 +60,10 @@ DELAYS = [
 
 @pytest.mark.parametrize("case", DELAYS, ids=str)
 def test_delays(case: Delay) -> None:
-    found = [retries.retry([retrier(**case.fields)], "E", {0: n}, random.Random(0)) for n in range(len(case.delays))]
+    found = [
+        retries.retry([retrier(**case.fields)], "E", {0: n}, random.Random(0))
+        for n in range(len(case.delays))
+    ]
     assert [None if answer is None else answer[1] for answer in found] == case.delays
 
 

@@ -57,7 +57,6 @@ def upgrade() -> None:
         sa.Column("records", sa.Text, nullable=False),
         sa.UniqueConstraint("execution", "step", name="journal_step"),
     )
-    op.create_index("journal_by_event", "journal", ["execution", "first_event"])
     op.create_table(
         "artifacts",
         sa.Column("sha256", sa.String(64), primary_key=True),
