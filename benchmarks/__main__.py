@@ -1,0 +1,278 @@
+"""``make bench``: what nbflow costs, as ratios to a floor or a peer measured in the same run.
+
+    python -m benchmarks [NAME …]      names: import, memory, durable, map, job
+
+Absolute times depend on the machine; ratios much less. Each figure is the median of several rounds, and where two
+things are compared their rounds take turns. The aims are those that the project has set itself.
+"""
+
+import random
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+TASK = "arn:aws:lambda:us-east-1:000000000000:function:"
+Aim = tuple[str, float]
+"""How the ratio should be, ``<=`` or ``>=``, and the bound."""
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def in_turn(rounds: int, *works: Callable[[], object]) -> list[float]:
+    """The median seconds of each, measured A B A B …"""
+    times = [[timed(work) for work in works] for _ in range(rounds)]
+    return [statistics.median(column) for column in zip(*times, strict=True)]
+
+
+def say(what: str, figure: str, value: float, aim: Aim) -> None:
+    """One line: what, the figure, and whether it is as aimed at."""
+    reached = value <= aim[1] if aim[0] == "<=" else value >= aim[1]
+    print(
+        f"{'reached' if reached else 'MISSED ':8} {what:58} {figure:>34}   aim {aim[0]} {aim[1]:g}",
+        flush=True,
+    )
+
+
+def bench_import() -> None:
+    """``import nbflow`` in a fresh interpreter, less the interpreter's own start."""
+    seconds = in_turn(
+        7,
+        lambda: subprocess.run([sys.executable, "-c", "import nbflow"], check=True),
+        lambda: subprocess.run([sys.executable, "-c", "pass"], check=True),
+    )
+    cost = seconds[0] - seconds[1]
+    say("import nbflow", f"{cost * 1000:.1f} ms", cost, ("<=", 0.1))
+
+
+def bench_memory() -> None:
+    """A chain of 1,000 Pass states in memory."""
+    from nbflow.language.validate import parse
+    from nbflow.machine import Machine, facts
+
+    count = 1000
+    states: dict[str, Any] = {f"S{n}": {"Type": "Pass", "Next": f"S{n + 1}"} for n in range(count)}
+    states[f"S{count}"] = {"Type": "Succeed"}
+    definition = parse({"StartAt": "S0", "States": states})
+
+    def states_in_a_row() -> None:
+        machine = Machine.of(definition, random.Random(0))
+        machine.step(facts.Start({"rows": 3}, {}), 0.0)
+        while not machine.run.ended:
+            machine.step(facts.Continue(), 0.0)
+
+    micros = in_turn(9, states_in_a_row)[0] / count * 1e6
+    say("a Pass transition in memory", f"{micros:.1f} µs", micros, ("<=", 25))
+
+
+def bench_durable(rounds: int = 5, count: int = 500) -> None:
+    """Task states one after the other, each two commits, against as many raw commits of one row of the same size."""
+    from nbflow.artifacts.shelf import Shelf
+    from nbflow.engine.clock import SystemClock
+    from nbflow.engine.engine import Engine
+    from nbflow.language.validate import parse
+    from nbflow.store.port import ExecutionRow, MachineRow, digest
+    from nbflow.store.sql import open_store
+    from nbflow.tasks.job import Code, Job, Outcome
+    from nbflow.testing import ScriptedPool
+
+    class Served(ScriptedPool):
+        """Answers each job at once, without doing anything."""
+
+        def submit(self, job: Job, answer: Callable[[Outcome], None]) -> None:
+            answer(Outcome(job.execution, job.attempt, job.arguments))
+
+    states: dict[str, Any] = {
+        f"S{n}": {"Type": "Task", "Resource": f"{TASK}f", "Next": f"S{n + 1}"} for n in range(count)
+    }
+    states[f"S{count}"] = {"Type": "Succeed"}
+    definition = parse({"StartAt": "S0", "States": states})
+    folder = Path(tempfile.mkdtemp())
+    store = open_store(f"sqlite:///{folder / 'bench.sqlite'}")
+    store.add_machine(MachineRow("arn:m", "m", "STANDARD", "", digest("{}"), 0.0, 0.0, "", "{}"), "{}")
+    code = Code("function", "f", "0", b"")
+    engine = Engine(
+        store,
+        Shelf(str(folder / "artifacts")),
+        ordinary=Served(),
+        scattered=Served(),
+        clock=SystemClock(),
+        chance=random.Random(0),
+    )
+    number, commits, size = 0, 0, 0
+
+    def durable() -> None:
+        nonlocal number, commits, size
+        number += 1
+        arn = f"arn:{number}"
+        row = ExecutionRow(arn, arn, "arn:m", digest("{}"), "RUNNING", '{"rows":3}', 0.0)
+        engine.start(row, definition, {f"{TASK}f": code}, "", {})
+        while engine.busy:
+            engine.turn()
+        rows = list(store.journal(arn))
+        commits, size = len(rows), sum(len(row.records) for row in rows) // len(rows)
+
+    raw = sqlite3.connect(folder / "raw.sqlite", isolation_level=None)
+    raw.execute("PRAGMA journal_mode=WAL")
+    raw.execute("PRAGMA synchronous=NORMAL")
+    raw.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
+
+    def floor() -> None:
+        body = "x" * size
+        for _ in range(commits):
+            raw.execute("INSERT INTO t (body) VALUES (?)", (body,))
+
+    durable()
+    seconds = in_turn(rounds, durable, floor)
+    ratio = seconds[0] / seconds[1]
+    figure = f"{ratio:.2f}× ({seconds[0] / commits * 1e6:.0f} µs : {seconds[1] / commits * 1e6:.0f} µs)"
+    say("a durable step : a raw single-row commit", figure, ratio, ("<=", 3.5))
+    engine.close()
+    store.close()
+    raw.close()
+    shutil.rmtree(folder)
+
+
+def noop(item: int) -> int:
+    return item
+
+
+def noops(items: list[int]) -> list[int]:
+    return [noop(item) for item in items]
+
+
+def bench_map(count: int = 10_000, chunk: int = 100) -> None:
+    """A durable Map of no-op items on Dask, against ``client.map`` in chunks, and against its default."""
+    import nbflow as nf
+
+    inner = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": f"{TASK}noop", "End": True}}}
+    definition = {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": inner, "End": True}}}
+    items = list(range(count))
+    with cluster() as client, store():
+        machine = nf.StateMachine(definition, name="noops", tasks={"noop": noop})
+
+        def ours() -> None:
+            assert machine.run(items) == items
+
+        def chunked() -> None:
+            parts = [items[at : at + chunk] for at in range(0, count, chunk)]
+            gathered = client.gather(client.map(noops, parts, pure=False))
+            assert list(chain.from_iterable(gathered)) == items
+
+        def default() -> None:
+            assert client.gather(client.map(noop, items, pure=False)) == items
+
+        ours(), chunked()
+        mine, floor = in_turn(5, ours, chunked)
+        peer = in_turn(2, default)[0]
+        say(
+            f"a Map of {count:,} no-ops : client.map in chunks of {chunk}",
+            f"{mine / floor:.1f}× ({mine:.2f} s : {floor:.2f} s)",
+            mine / floor,
+            ("<=", 2),
+        )
+        say(
+            f"client.map of {count:,} no-ops by default : the Map",
+            f"{peer / mine:.1f}× ({peer:.2f} s : {mine:.2f} s)",
+            peer / mine,
+            (">=", 10),
+        )
+
+
+def bench_job() -> None:
+    """The main job up to its three tables, against the same work written by hand with ``client.map``.
+
+    The retries' waiting (two seconds, on purpose) and the report are left out: the floor has neither.
+    """
+    import json
+
+    import nbflow as nf
+    from benchmarks import flights_by_hand
+
+    job = flights_by_hand.job
+    definition = json.loads((flights_by_hand.NOTEBOOKS / "flight_delays.asl.json").read_text())
+    kept = without_report(definition)
+    tasks = {task.name: task for task in vars(job).values() if isinstance(task, nf.Task)}
+    with cluster() as client, store() as folder:
+        machine = nf.StateMachine(kept, name="flights", tasks=tasks)
+        data, out = str(job.lay_out(flights_by_hand.NOTEBOOKS / "data")), folder / "by-hand"
+        out.mkdir()
+
+        def ours() -> None:
+            machine.run({"folder": data, "max_lost_share": 0.05})
+
+        def by_hand() -> None:
+            flights_by_hand.by_hand(client, data, out)
+
+        ours(), by_hand()
+        mine, floor = in_turn(9, ours, by_hand)
+        figure = f"{mine / floor:.2f}× ({mine:.2f} s : {floor:.2f} s)"
+        say("the main job : the same work by hand", figure, mine / floor, ("<=", 1.1))
+
+
+def without_report(definition: dict[str, Any]) -> dict[str, Any]:
+    """The main job's definition without the failures on purpose and without the notebook."""
+    states = definition["States"]
+    del states["Delay report"]
+    for state in states.values():
+        for way in (state, *state.get("Choices", [])):
+            if way.get("Next") == "Delay report":
+                way["Next"] = "Done"
+        if state.get("Default") == "Delay report":
+            state["Default"] = "Done"
+    parameters = states["List months"]["Parameters"]
+    del parameters["retries.$"]
+    parameters["retries"] = 2
+    states["Done"] = {"Type": "Succeed"}
+    return definition
+
+
+@contextmanager
+def cluster() -> Iterator[Any]:
+    """A client of a LocalCluster of two workers, active within the block."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as local,
+        Client(local) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def store() -> Iterator[Path]:
+    """A store in a folder of its own, the default one within the block."""
+    import nbflow as nf
+
+    with tempfile.TemporaryDirectory() as folder:
+        nf.connect(f"sqlite:///{folder}/nbflow.sqlite")
+        try:
+            yield Path(folder)
+        finally:
+            nf.disconnect()
+
+
+BENCHES = {
+    "import": bench_import,
+    "memory": bench_memory,
+    "durable": bench_durable,
+    "map": bench_map,
+    "job": bench_job,
+}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or BENCHES:
+        BENCHES[name]()

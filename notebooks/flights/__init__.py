@@ -1,0 +1,1 @@
+"""The data of the sample project :mod:`flight_delays`."""
