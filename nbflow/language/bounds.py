@@ -21,8 +21,13 @@ from jsonata2py import (
     JsonataCompilationError,
     JsonataEvaluationError,
     JsonataExpressionFactory,
+    ParseError,
 )
 from jsonata2py.loader.loader import ExpressionLoader
+from jsonata2py.parser.ast_nodes import AstNode
+from jsonata2py.parser.lexer import Lexer
+from jsonata2py.parser.parser import Parser
+from jsonata2py.parser.tokens import TokenType
 
 MEMORY: Final = "MEMORY"
 """The code of the error for a value that is too big."""
@@ -37,6 +42,7 @@ _MAX_DEPTH: Final = 200  # of a result, below the 254 levels that orjson writes
 _MAX_SECONDS: Final = 5  # of one evaluation, about fifty times what the largest values above need
 _MAX_SEARCH: Final = 1.0  # seconds of one search of a regular expression
 _PLAIN: Final = frozenset({str, int, bool, NoneType})
+_BINDINGS: Final = frozenset({TokenType.AT, TokenType.HASH})
 
 
 def too_big() -> JsonataEvaluationError:
@@ -44,7 +50,30 @@ def too_big() -> JsonataEvaluationError:
     return JsonataEvaluationError(MEMORY, "memory limit exceeded")
 
 
+_MAX_SOURCE: Final = 32_768  # characters of an expression
+_MAX_DOTS: Final = 2_000  # steps of an expression: the time to parse a path is quadratic in its length
 _FACTORY: Final = JsonataExpressionFactory()
+
+
+def parse(source: str) -> AstNode:
+    """The syntax tree of an expression. Raises ParseError if it is none, or if it is too long or too deep."""
+    if len(source) > _MAX_SOURCE:
+        raise ParseError(None, f"The expression is longer than {_MAX_SOURCE} characters")
+    tokens = Lexer.tokenize(source)
+    kinds = [token.type for token in tokens]
+    if kinds.count(TokenType.DOT) > _MAX_DOTS:
+        raise ParseError(None, f"The expression has more than {_MAX_DOTS} path steps")
+    # The parser of jsonata2py 0.1.3 does not return from the third of three bindings, as in a@$i#$j@$k.
+    for at in range(len(kinds) - 4):
+        if (
+            _BINDINGS.issuperset(kinds[at : at + 5 : 2])
+            and kinds[at + 1] == kinds[at + 3] == TokenType.VARIABLE
+        ):
+            raise ParseError("S0215", "Three bindings cannot follow each other", tokens[at + 4].position)
+    try:
+        return Parser.parse(source)
+    except RecursionError as error:
+        raise ParseError(None, "The expression is nested too deeply") from error
 
 
 def load(source: str) -> CompiledExpression:

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _ERROR: Final = "States.QueryEvaluationError"
 _CACHED: Final = 1024
-_MAX_SOURCE: Final = 32_768  # characters of one expression
-_MAX_DOTS: Final = 2_000  # in one expression: the library's time to parse a path is quadratic in its length
 _MAX_RANGE: Final = 360_145  # elements of $range on AWS
 
 _NAME: Final = re.compile(r"\$([^\W\d]\w*)")
@@ -94,12 +92,12 @@ def check(text: str) -> str | None:
     program = _program(source)
     if isinstance(program, str):
         return program
-    from jsonata2py.parser.parser import Parser
+    from nbflow.language import bounds
 
-    name = next(_references(Parser.parse(source)), None)
+    name = next(_references(bounds.parse(source)), None)
     if name is None:
         return None
-    return f"Reference to '{name}' " + ("is" if name == "$$" else "at the top level is") + " not supported."
+    return f"Reference to '{name}' {'' if name == '$$' else 'at the top level '}is not supported."
 
 
 def evaluate(text: str, scope: Scope, *, location: str) -> Json | Failure:
@@ -181,7 +179,7 @@ def _run(source: str, scope: Scope, location: str) -> Json | Absent | Failure:
 
 def _ending(error: "JsonataError") -> str:
     """How AWS goes on: ``. CODE: message`` for JSONata's own errors, ``: message`` for limits."""
-    code = error.error_code or ""
+    code = "MEMORY" if isinstance(error.__cause__, MemoryError) else error.error_code or ""
     if code == "U1001" and "timeout" in error.message:
         return ": Expression evaluation timeout: Check for infinite loop"
     return _ENDINGS.get(code) or (f". {code}: {error.message}" if code else f": {error.message}")
@@ -196,10 +194,7 @@ def _program(source: str, shadowed: frozenset[str] = frozenset()) -> _Program | 
 
     A built-in that a workflow variable of the same name shadows is left to the variable.
     """
-    if len(source) > _MAX_SOURCE or source.count(".") > _MAX_DOTS:
-        return f"The expression has more than {_MAX_SOURCE} characters or {_MAX_DOTS} dots"
     from jsonata2py import JsonataError, ParseError
-    from jsonata2py.parser.parser import Parser
 
     from nbflow.language import bounds
 
@@ -207,14 +202,12 @@ def _program(source: str, shadowed: frozenset[str] = frozenset()) -> _Program | 
     changed = names.intersection(_REDEFINED) - shadowed
     changes = "; ".join(_REDEFINED[name] for name in sorted(changed))
     try:
-        Parser.parse(source)  # alone, so that what is put around it cannot mend it or shift positions
+        bounds.parse(source)  # alone, so that what is put around it cannot mend it or shift positions
         expression = bounds.load(f"({changes}; {source}\n)" if changes else source)
     except ParseError as error:
         return _syntax_error(error, source)
     except JsonataError as error:
         return error.message
-    except RecursionError:
-        return "The expression is nested too deeply"
     return _Program(expression, names, changed, _NEEDS_CONTEXT.search(source) is not None)
 
 
@@ -225,10 +218,8 @@ def _syntax_error(error: "ParseError", source: str) -> str:
     if expected is None:
         return error.message.replace("''", f"'{found}'")
     symbol = _SYMBOLS.get(expected[1], expected[1])
-    wrong = (
-        f'Expected "{symbol}", got "{found}"' if found else f'Expected "{symbol}" before end of expression'
-    )
-    return f"{wrong} (position {error.position})"
+    ending = f', got "{found}"' if found else " before end of expression"
+    return f'Expected "{symbol}"{ending} (position {error.position})'
 
 
 def _bindings(program: _Program, scope: Scope) -> "JsonataBindings":
@@ -295,7 +286,8 @@ class _Bound:
     chance: Chance
 
     def get_function_signature(self) -> str:
-        return _FUNCTIONS[self.name][0]
+        """How many arguments there are. Their types are left open: the library would convert them."""
+        return f"<{'x?' * _FUNCTIONS[self.name][0]}:x>"
 
     def apply(self, arguments: "JsonataFunctionArguments") -> Any:
         from jsonata2py import MISSING, JsonataEvaluationError
@@ -308,10 +300,10 @@ class _Bound:
         return MISSING if result is ABSENT else result
 
 
-def _partition(_: Chance, items: Json = ABSENT, size: Json = ABSENT) -> Json | Absent:
-    if items is ABSENT or size is ABSENT:
+def _partition(_: Chance, array: Json = ABSENT, size: Json = ABSENT) -> Json | Absent:
+    if array is ABSENT or size is ABSENT:
         return ABSENT
-    chunk = functions.whole(size)
+    items, chunk = _items(array), functions.whole(size)
     if chunk < 0:
         raise functions.Invalid("the chunk size must not be negative")
     return [items[at : at + chunk] for at in range(0, len(items), chunk)] if items and chunk else ABSENT
@@ -332,10 +324,15 @@ def _range(_: Chance, first: Json = ABSENT, last: Json = ABSENT, step: Json = AB
     return numbers if size > 1 else numbers[0] if numbers else ABSENT
 
 
+def _items(array: Json) -> list[Json]:
+    """An array as it is; to JSONata any other value is an array of one."""
+    return array if isinstance(array, list) else [array]
+
+
 def _hash(_: Chance, text: Json = ABSENT, algorithm: Json = ABSENT) -> Json | Absent:
     if text is ABSENT or algorithm is ABSENT:
         return ABSENT
-    hashed = functions.digest(text, algorithm)
+    hashed = functions.digest(functions.string(text), algorithm)
     if hashed is None:
         raise functions.Invalid("the algorithm must be MD5, SHA-1, SHA-256, SHA-384 or SHA-512")
     return hashed
@@ -345,28 +342,30 @@ def _random(chance: Chance, seed: Json = ABSENT) -> float:
     return chance.random() if seed is ABSENT else functions.java_random(functions.whole(seed))
 
 
-def _shuffle(chance: Chance, items: Json = ABSENT) -> Json | Absent:
-    shuffled = [] if items is ABSENT else items.copy()
+def _shuffle(chance: Chance, array: Json = ABSENT) -> Json | Absent:
+    if array is ABSENT:
+        return ABSENT
+    shuffled = _items(array).copy()
     for at in range(len(shuffled) - 1, 0, -1):
         other = int(chance.random() * (at + 1))
         shuffled[at], shuffled[other] = shuffled[other], shuffled[at]
-    return shuffled or items
+    return shuffled
 
 
 def _parse(_: Chance, text: Json = ABSENT) -> Json | Absent:
     try:
-        return text if text is ABSENT else functions.parse_json(text)
+        return text if text is ABSENT else functions.parse_json(functions.string(text))
     except ValueError as error:
         raise functions.Invalid(f"the string is not valid JSON: {error}") from error
 
 
-_FUNCTIONS: Final[dict[str, tuple[str, Callable[..., Any]]]] = {
-    "hash": ("<ss?:s>", _hash),
-    "parse": ("<s:j>", _parse),
-    "partition": ("<an?:a>", _partition),
-    "random": ("<n?:n>", _random),
-    "range": ("<n?n?n?:a>", _range),
-    "shuffle": ("<a:a>", _shuffle),
-    "uuid": ("<:s>", functions.uuid4),
+_FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
+    "hash": (2, _hash),
+    "parse": (1, _parse),
+    "partition": (2, _partition),
+    "random": (1, _random),
+    "range": (3, _range),
+    "shuffle": (1, _shuffle),
+    "uuid": (0, functions.uuid4),
 }
-"""The functions that AWS adds or changes: JSONata's signature, and what computes it (AWS guide)."""
+"""The functions that AWS adds or changes, and how many arguments they take (AWS guide)."""

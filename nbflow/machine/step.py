@@ -80,16 +80,15 @@ def _new_orders(turn: Turn, cancelling_before: frozenset[int]) -> list[orders.Or
     run = turn.run
     new: list[orders.Order] = []
     for record in turn.records:
-        match record:
-            case records.TaskScheduled(frame=frame) if frame in run.frames:
-                attempt = run.frames[frame].attempt
-                if attempt is not None:
-                    new.append(_run_task(run, attempt))
-                    new += _wake(run.frames[frame].due)
-            case records.WaitStarted(due=due) | records.RetryScheduled(due=due):
-                new.append(orders.WakeAt(due))
-            case records.ExecutionStarted():
-                new += _wake(run.deadline)
+        if isinstance(record, records.TaskScheduled):
+            frame = run.frames.get(record.frame)
+            if frame is not None and frame.attempt is not None:
+                new.append(_run_task(run, frame.attempt))
+                new += _wake(frame.due)
+        elif isinstance(record, records.WaitStarted | records.RetryScheduled):
+            new.append(orders.WakeAt(record.due))
+        elif isinstance(record, records.ExecutionStarted):
+            new += _wake(run.deadline)
     new += [orders.CancelTask(attempt) for attempt in run.cancelling if attempt not in cancelling_before]
     new += _wake(turn.overdue)
     if run.ready:
