@@ -1,20 +1,18 @@
 """Which Dask cluster: the active client, else the one that was asked for, else a local one of our own."""
 
-import multiprocessing
 import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from nbflow.errors import NbflowError
 
 
-class NoMainGuard(NbflowError):
-    """A script starts a cluster while it is being imported by one of the cluster's own workers."""
+class NoCluster(NbflowError):
+    """No Dask cluster could be reached or started."""
 
 
 class Cluster:
-    """Finds or starts the cluster on first need.
+    """Finds or starts the cluster on first need. Of one thread, the one that sends.
 
     ``address``: a scheduler's, such as ``tcp://127.0.0.1:8786``; None: a LocalCluster if no client is active.
     ``say`` is called with a sentence when a cluster is started, since that takes a second or two.
@@ -27,7 +25,10 @@ class Cluster:
         self._own_cluster: Any = None
 
     def client(self) -> Any:
-        """The ``distributed.Client`` to use now. A client that the user has made active comes first."""
+        """The ``distributed.Client`` to use now. A client that the user has made active comes first.
+
+        Raises NoCluster.
+        """
         from distributed.client import default_client
 
         try:
@@ -35,9 +36,21 @@ class Cluster:
         except ValueError:  # Dask's way to say that there is none
             active = None
         if active is not None and active is not self._own and active.status == "running":
+            if active.asynchronous:
+                raise NoCluster(
+                    "the active distributed.Client is asynchronous; make one with asynchronous=False, "
+                    "which may use the same cluster."
+                )
             return active
         if self._own is None or self._own.status != "running":
-            self._start()
+            self.close()
+            try:
+                self._start()
+            except Exception as error:
+                raise NoCluster(
+                    f"no Dask cluster could be used: {error}. Start a scheduler and its workers, or leave out dask= "
+                    "for a local cluster."
+                ) from error
         return self._own
 
     def _start(self) -> None:
@@ -49,10 +62,14 @@ class Cluster:
         import dask
 
         cores = os.cpu_count() or 1
-        self._say(f"starting a Dask LocalCluster with {cores} workers (make your own distributed.Client to use another)")
-        # One suspicion is enough: jobs that died with a worker are sent again singly anyway, and each death costs seconds.
-        with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
-            self._own_cluster = LocalCluster(n_workers=cores, threads_per_worker=1, dashboard_address=None)
+        self._say(
+            f"starting a Dask LocalCluster with {cores} workers (make your own distributed.Client to use another)"
+        )
+        # Jobs that died with a worker are sent again, each alone, by the pool; each death costs seconds.
+        with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+            self._own_cluster = LocalCluster(
+                n_workers=cores, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+            )
         self._own = Client(self._own_cluster, set_as_default=False)
 
     def close(self) -> None:
@@ -61,18 +78,3 @@ class Cluster:
             if mine is not None:
                 mine.close()
         self._own = self._own_cluster = None
-
-
-def refuse_in_worker() -> None:
-    """Raise NoMainGuard if this process is a worker that is importing the user's script.
-
-    Worker processes import the main script; one that starts executions at its top level would start a cluster within the
-    cluster, without end.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None and getattr(multiprocessing.current_process(), "_inheriting", False):
-        script = getattr(sys.modules.get("__mp_main__"), "__file__", "this script")
-        raise NoMainGuard(
-            f"{script} starts an execution while a Dask worker imports it. Put what starts it under\n"
-            '    if __name__ == "__main__":\nso that workers can import the script without running it.'
-        )

@@ -13,13 +13,17 @@ class Pool(Protocol):
     """Somewhere that jobs are done."""
 
     def submit(self, job: Job, answer: Answer) -> None:
-        """Do the job soon, and call ``answer`` with its outcome. Returns at once."""
+        """Do the job soon, and call ``answer`` with its outcome. Returns at once. After ``close`` it does nothing."""
         ...
 
     def cancel(self, execution: str, attempt: int) -> bool:
-        """Give a job up. True: it will not run (any more) and will not be answered. False: its answer will come."""
+        """Give a job up. True: it will not begin, and will not be answered. False: its answer will come, or has come.
+
+        Python code that runs cannot be stopped. A pool that cannot tell whether a job has begun may say True; then what
+        the job still does is unheard.
+        """
         ...
 
     def close(self) -> None:
-        """Take no more jobs, and let go of threads, clients and clusters that this pool started."""
+        """Take no more jobs, give up those that have not begun, and let go of what this pool started."""
         ...

@@ -16,11 +16,13 @@ class ThreadPool:
         self._executor = ThreadPoolExecutor(size or min(32, (os.cpu_count() or 1) + 4), "nbflow-task")
         self._futures: dict[tuple[str, int], Future[None]] = {}
         self._lock = threading.Lock()
+        self._closed = False
 
     def submit(self, job: Job, answer: Answer) -> None:
         key = (job.execution, job.attempt)
         with self._lock:  # held, so that a job that ends at once finds its entry
-            self._futures[key] = self._executor.submit(self._do, key, job, answer)
+            if not self._closed:
+                self._futures[key] = self._executor.submit(self._do, key, job, answer)
 
     def _do(self, key: tuple[str, int], job: Job, answer: Answer) -> None:
         outcome = perform(job)
@@ -38,4 +40,6 @@ class ThreadPool:
             return True
 
     def close(self) -> None:
+        with self._lock:
+            self._closed = True
         self._executor.shutdown(wait=False, cancel_futures=True)

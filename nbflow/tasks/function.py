@@ -1,14 +1,18 @@
 """Function tasks: a Python function, pinned by value, called with the state's input."""
 
+import functools
 import hashlib
 import inspect
+import re
 import sys
 import sysconfig
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import cloudpickle
 
@@ -19,7 +23,10 @@ from nbflow.tasks.job import Code, Job
 
 
 class NotPortable(NbflowError):
-    """A function cannot be sent to a worker."""
+    """A function cannot be sent to a worker, or not be loaded there."""
+
+
+# --- where the execution is started
 
 
 def pin(function: Callable[..., Any], name: str, *, keywords: bool) -> Code:
@@ -27,76 +34,135 @@ def pin(function: Callable[..., Any], name: str, *, keywords: bool) -> Code:
 
     Raises NotPortable if it, or a global that it uses, cannot be pickled.
     """
-    module = inspect.getmodule(function)
-    by_value = module is not None and _is_users(module)
+    target = function
+    while isinstance(target, functools.partial):
+        target = target.func
     try:
-        if by_value:
-            cloudpickle.register_pickle_by_value(module)
-        content: bytes = cloudpickle.dumps(function)
-    except Exception as error:  # noqa: BLE001  # pickling runs arbitrary __reduce__ methods
+        with _by_value(inspect.getmodule(target)):
+            content: bytes = cloudpickle.dumps(function)
+    except Exception as error:  # pickling runs arbitrary __reduce__ methods
         raise NotPortable(
             f"task {name!r} cannot be sent to a worker: {error}. It may only use globals that can be pickled: "
             "open files, connections and locks are best made inside the function."
         ) from error
-    finally:
-        if by_value:
-            cloudpickle.unregister_pickle_by_value(module)
-    path = inspect.getsourcefile(inspect.unwrap(function)) or ""
+    code = getattr(inspect.unwrap(target), "__code__", None)  # a builtin or a callable object has none
+    path = getattr(code, "co_filename", "")
     return Code("function", name, hashlib.sha256(content).hexdigest(), content, keywords, path)
 
 
-_INSTALLED: Final = tuple(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))
+_registry_lock: Final = threading.Lock()
+
+
+@contextmanager
+def _by_value(module: ModuleType | None) -> Iterator[None]:
+    """Let cloudpickle take what the module defines by value; its registry is the process's, so one at a time."""
+    if module is None or not _is_users(module):
+        yield
+        return
+    with _registry_lock:
+        registered = module.__name__ in cloudpickle.list_registry_pickle_by_value()
+        if not registered:
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            yield
+        finally:
+            if not registered:
+                cloudpickle.unregister_pickle_by_value(module)
+
+
+_STDLIB: Final = Path(sysconfig.get_path("stdlib"))
 
 
 def _is_users(module: ModuleType) -> bool:
     """Whether the module is the user's own file, which a worker may not be able to import."""
     path = getattr(module, "__file__", None)
-    if module.__name__ == "__main__" or path is None or module.__name__ not in sys.modules:
-        return False  # cloudpickle takes __main__ by value anyway; built-in modules are everywhere
-    return not path.startswith(_INSTALLED)
+    if path is None or module.__name__ == "__main__" or module.__name__ not in sys.modules:
+        return False  # built-in modules are everywhere; cloudpickle takes the others by value anyway
+    if module.__name__.partition(".")[0] == "nbflow":
+        return False  # also where it runs from its sources
+    installed = {"site-packages", "dist-packages"} & set(Path(path).parts)
+    return not installed and not Path(path).is_relative_to(_STDLIB)
 
+
+# --- where it is called
 
 _MOST_LOADED: Final = 256
 _loaded: OrderedDict[str, Callable[..., Any]] = OrderedDict()
-_lock: Final = threading.Lock()
+_loaded_lock: Final = threading.Lock()
 
 
 def load(code: Code) -> Callable[..., Any]:
-    """The function, unpickled once per process."""
-    with _lock:
+    """The function, unpickled once per process. Raises NotPortable if this process lacks what it needs."""
+    with _loaded_lock:
         function = _loaded.get(code.sha256)
-        if function is None:
-            function = _loaded[code.sha256] = cloudpickle.loads(code.content)
-            if len(_loaded) > _MOST_LOADED:
-                _loaded.popitem(last=False)
-        else:
+        if function is not None:
             _loaded.move_to_end(code.sha256)
+            return function
+    try:
+        unpickled = cloudpickle.loads(code.content)  # not under the lock: it may import for seconds
+    except Exception as error:  # unpickling imports modules and runs anybody's code
+        raise NotPortable(
+            f"task {code.name!r} cannot be loaded by this worker: {type(error).__name__}: {error}. "
+            "What it imports must be there too, in the same version: of your own modules, only the one that defines "
+            "the function travels with it."
+        ) from error
+    with _loaded_lock:
+        function = _loaded.setdefault(code.sha256, unpickled)
+        if len(_loaded) > _MOST_LOADED:
+            _loaded.popitem(last=False)
     return function
 
 
 def call(job: Job) -> object:
-    """Call the function with the job's arguments; references arrive as live objects."""
+    """Call the function with the job's arguments; references arrive as live objects, or as nf.Ref where it says so."""
     function = load(job.code)
     if not job.code.keywords:
-        return function(unpack(job.arguments, job.known, job.shelf))
-    if not isinstance(job.arguments, dict):
+        argument = unpack(
+            job.arguments, job.known, job.shelf, keep=bool(job.known and _first_is_ref(function))
+        )
+        return _called(function, (argument,), {}, job)
+    keep = {name for name, kind in _annotations(function) if _means_ref(kind)} if job.known else ()
+    arguments = unpack(job.arguments, job.known, job.shelf, keep=keep)
+    if not isinstance(arguments, dict):
         raise TypeError(
             f"{job.code.name}() takes keyword arguments, but the state's input is {_describe(job.arguments)}; "
             "give the state Parameters or Arguments that are an object with the function's parameter names"
         )
-    keep = _unloaded(function) if job.known else ()
-    arguments = unpack(job.arguments, job.known, job.shelf, keep=keep)
-    if not isinstance(arguments, dict):
-        raise TypeError(f"{job.code.name}() takes keyword arguments, but the state's input is a reference")
-    return function(**arguments)
+    return _called(function, (), arguments, job)
 
 
-def _unloaded(function: Callable[..., Any]) -> frozenset[str]:
-    """The parameters that are annotated nf.Ref: they get the reference, not the object."""
-    annotations = getattr(inspect.unwrap(function), "__annotations__", {})
-    return frozenset(
-        name for name, kind in annotations.items() if kind is Ref or kind in ("Ref", "nf.Ref", "nbflow.Ref")
-    )
+def _called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], job: Job) -> object:
+    try:
+        return function(*args, **kwargs)
+    except TypeError as error:
+        if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+            raise  # from inside the function; without a frame of its own, it has not been entered
+        given = (
+            f"the names {', '.join(kwargs) or '(none)'}" if job.code.keywords else _describe(job.arguments)
+        )
+        raise TypeError(f"{error}; the state's input gives it {given}") from None
+
+
+def _annotations(function: Callable[..., Any]) -> list[tuple[str, Any]]:
+    """The parameters' names and annotations, which are strings under ``from __future__ import annotations``."""
+    try:
+        return [(name, p.annotation) for name, p in inspect.signature(function).parameters.items()]
+    except (ValueError, TypeError):
+        return []  # a builtin may have no signature
+
+
+def _first_is_ref(function: Callable[..., Any]) -> bool:
+    return any(_means_ref(kind) for _, kind in _annotations(function)[:1])
+
+
+def _means_ref(kind: Any) -> bool:
+    """``nf.Ref``, also within ``list[nf.Ref]`` or ``nf.Ref | None``.
+
+    Text is read, not evaluated: names that only annotations use do not travel with the function.
+    """
+    if isinstance(kind, str):
+        return re.search(r"\bRef\b", kind) is not None
+    return kind is Ref or any(_means_ref(part) for part in get_args(kind))
 
 
 def _describe(value: Json) -> str:

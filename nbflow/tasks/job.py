@@ -38,7 +38,8 @@ class Job:
     known: dict[str, Artifact] = field(default_factory=dict)
     """The artifacts that the arguments refer to, by hash: only these are loaded."""
     expected: tuple[str, ...] = ()
-    """The error names that the state's Retry and Catch list; an exception is reported by the first of its classes among them."""
+    """The error names that the state's Retry and Catch list: an exception is reported by the first of its classes
+    among them."""
     directory: str = ""
     """The starter's working directory."""
 

@@ -5,7 +5,8 @@ import os
 import time
 import traceback
 from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.artifacts.values import pack
@@ -16,36 +17,31 @@ from nbflow.tasks.capture import captured
 from nbflow.tasks.job import Job, Outcome
 
 LONGEST_CAUSE: Final = 32_768
-"""Characters: AWS's limit for a cause."""
+"""Characters (AWS API reference, "SendTaskFailure": cause)."""
+
+LONGEST_ERROR: Final = 256
+"""Characters (AWS API reference, "SendTaskFailure": error)."""
 
 
 def perform(job: Job) -> Outcome:
     """Do the job here and now."""
     begun = time.perf_counter()
+    output, error, cause, artifacts = None, None, None, list[Artifact]()
     with captured() as log:
         try:
             output, artifacts = _DO[job.code.kind](job)
-        except BaseException as error:  # noqa: BLE001  # sys.exit() and KeyboardInterrupt of a task are its failures too
-            outcome = _failed(job, error)
-        else:
-            outcome = Outcome(job.execution, job.attempt, output, artifacts=tuple(artifacts))
+        except BaseException as raised:  # noqa: BLE001  # sys.exit() and KeyboardInterrupt of a task are its failures too
+            error, cause, artifacts = _failed(raised, job.expected)
     return Outcome(
-        outcome.execution,
-        outcome.attempt,
-        outcome.output,
-        outcome.error,
-        outcome.cause,
-        outcome.artifacts,
+        job.execution,
+        job.attempt,
+        output,
+        error,
+        cause,
+        tuple(artifacts),
         log.text(),
         time.perf_counter() - begun,
     )
-
-
-def perform_all(jobs: Sequence[Job]) -> list[Outcome]:
-    """Do several jobs one after the other (what travels to a Dask worker as one task)."""
-    if jobs and jobs[0].directory and os.path.isdir(jobs[0].directory):
-        os.chdir(jobs[0].directory)  # a worker's own process: tasks run where their starter is
-    return [perform(job) for job in jobs]
 
 
 def _function(job: Job) -> tuple[Json, list[Artifact]]:
@@ -55,20 +51,24 @@ def _function(job: Job) -> tuple[Json, list[Artifact]]:
 _DO: Final = {"function": _function, "notebook": notebook.run}
 
 
-def _failed(job: Job, error: BaseException) -> Outcome:
+class _Failed(NamedTuple):
+    error: str
+    cause: str
+    artifacts: list[Artifact]
+
+
+def _failed(raised: BaseException, expected: Sequence[str]) -> _Failed:
     """The failure as Lambda reports it: the exception's name, and message and traceback as a JSON text."""
-    artifacts: tuple[Artifact, ...] = ()
-    if isinstance(error, notebook.CellFailed):
-        name, stack, artifacts = error.error, error.traceback, (error.executed,)
+    if isinstance(raised, notebook.CellFailed):
+        name, stack, artifacts = raised.error, raised.traceback, [raised.executed]
     else:
-        name, stack = _name(error, job.expected), _stack(error)
-    cause = {"errorMessage": str(error), "errorType": name, "stackTrace": stack}
-    return Outcome(job.execution, job.attempt, error=name, cause=_bounded(cause), artifacts=artifacts)
+        name, stack, artifacts = _name(raised, expected), _stack(raised), []
+    return _Failed(name[:LONGEST_ERROR], _cause(_message(raised), name[:LONGEST_ERROR], stack), artifacts)
 
 
-def _name(error: BaseException, expected: Sequence[str]) -> str:
+def _name(raised: BaseException, expected: Sequence[str]) -> str:
     """The first class of the exception that Retry or Catch lists, so that ``OSError`` means what Python means by it."""
-    names = [_class_name(kind) for kind in type(error).__mro__]
+    names = [_class_name(kind) for kind in type(raised).__mro__]
     return next((name for name in names if name in expected), names[0])
 
 
@@ -77,26 +77,56 @@ def _class_name(kind: type) -> str:
     return f"nbflow.{kind.__name__}" if issubclass(kind, NbflowError) else kind.__name__
 
 
-def _stack(error: BaseException) -> list[str]:
-    """The traceback below our own frames, then the exceptions that led to it."""
-    ours = os.path.dirname(__file__)
-    formatted = traceback.TracebackException.from_exception(error)
-    formatted.stack = traceback.StackSummary.from_list(
-        [frame for frame in formatted.stack if os.path.dirname(frame.filename) != ours]
-    )
+def _message(raised: BaseException) -> str:
+    try:
+        return str(raised)
+    except Exception as error:  # noqa: BLE001  # the exception's own __str__
+        return f"(its message cannot be shown: str() raised {type(error).__name__})"
+
+
+_OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
+
+
+def _stack(raised: BaseException) -> list[str]:
+    """The traceback without our own frames, also of the exceptions that led to it."""
+    formatted = traceback.TracebackException.from_exception(raised)
+    _strip(formatted)
     return "".join(formatted.format()).splitlines(keepends=True)
 
 
-def _bounded(cause: dict[str, Json]) -> str:
-    """The cause as JSON text within AWS's limit: a long traceback loses its middle, a long message its end."""
-    text = json.dumps(cause, ensure_ascii=False)
-    stack: list[str] = cause["stackTrace"]
-    while len(text) > LONGEST_CAUSE and len(stack) > 2:
-        middle = len(stack) // 2
-        stack = [*stack[: middle // 2], "…\n", *stack[-(middle // 2) :]] if middle > 2 else stack[-1:]
-        text = json.dumps({**cause, "stackTrace": stack}, ensure_ascii=False)
-    if len(text) > LONGEST_CAUSE:
-        room = LONGEST_CAUSE // 4
-        short = {**cause, "errorMessage": cause["errorMessage"][:room] + " …", "stackTrace": []}
-        text = json.dumps(short, ensure_ascii=False)
+def _strip(formatted: traceback.TracebackException) -> None:
+    chain: list[traceback.TracebackException | None] = [formatted]
+    while chain:
+        link = chain.pop()
+        if link is not None:
+            link.stack = traceback.StackSummary.from_list(
+                [frame for frame in link.stack if not frame.filename.startswith(_OURS)]
+            )
+            chain += [link.__cause__, link.__context__, *(link.exceptions or ())]
+
+
+def _cause(message: str, kind: str, stack: Sequence[str]) -> str:
+    """The cause as JSON text within AWS's limit: a long message loses its end, a long traceback its middle."""
+    kept = [_cut(line, LONGEST_CAUSE // 16) for line in stack]
+    head = {"errorMessage": _cut(message, LONGEST_CAUSE // 2), "errorType": kind}
+    text = _json({**head, "stackTrace": kept})
+    while len(text) > LONGEST_CAUSE:
+        quarter = (len(kept) - 1) // 4
+        kept = [*kept[:quarter], "…\n", *kept[len(kept) - 2 * quarter :]]
+        text = _json({**head, "stackTrace": kept})
     return text
+
+
+def _cut(text: str, room: int) -> str:
+    """The text, without its end if it would take more than ``room`` characters of JSON."""
+    if len(text) <= room // 6 or len(_json(text)) <= room:  # a character takes six at most: \\u001b
+        return text
+    text = text[:room]
+    while len(_json(text)) > room - 2:
+        text = text[: len(text) * 7 // 8]
+    return text + " …"
+
+
+def _json(value: Json) -> str:
+    """JSON text that can be encoded: a lone surrogate, which UTF-8 does not have, is spelt out."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
