@@ -73,9 +73,13 @@ def string(value: Json) -> str:
 
 
 def _number(value: Json) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
         raise Invalid(f"expected a number, but got {paths.kind(value)}")
     return value
+
+
+def _finite(number: int | float) -> bool:
+    return isinstance(number, int) or math.isfinite(number)  # an int may be too big for isfinite
 
 
 def whole(value: Json) -> int:
@@ -127,13 +131,18 @@ def parse_json(text: str) -> Json:
     if not text.strip():
         return None
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, parse_float=_float)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _no_constant(digits)
 
 
 def _string_to_json(text: Json) -> Json:

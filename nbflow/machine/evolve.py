@@ -1,5 +1,6 @@
 """``evolve``: the only writer of a :class:`~nbflow.machine.run.Run`. It evaluates nothing and knows no clock."""
 
+import heapq
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -38,6 +39,18 @@ def evolve(run: Run, record: r.Record) -> None:
     if visible(run, record):
         run.last_event += 1
     _EVOLVE[type(record)](run, record)
+    while run.dues and not _holds(run, *run.dues[0]):
+        heapq.heappop(run.dues)
+
+
+def _holds(run: Run, due: float, frame: int) -> bool:
+    return frame in run.frames and run.frames[frame].due == due
+
+
+def _set_due(run: Run, frame: Frame, due: float | None) -> None:
+    frame.due = due
+    if due is not None:
+        heapq.heappush(run.dues, (due, frame.id))
 
 
 def _payload(frame: Frame, value: Json, origin: r.Origin) -> Json:
@@ -112,7 +125,7 @@ def _task_scheduled(run: Run, record: r.TaskScheduled) -> None:
     frame.last = frame.attempt = run.last_event
     frame.arguments = _payload(frame, record.arguments, record.origin)
     frame.resource = record.resource
-    frame.due = None if record.timeout is None else record.at + record.timeout
+    _set_due(run, frame, None if record.timeout is None else record.at + record.timeout)
     run.attempts[run.last_event] = frame.id
 
 
@@ -155,13 +168,13 @@ def _evaluation_failed(run: Run, record: r.EvaluationFailed) -> None:
 def _wait_started(run: Run, record: r.WaitStarted) -> None:
     frame = run.frames[record.frame]
     frame.phase = "WAITING"
-    frame.due = record.due
+    _set_due(run, frame, record.due)
 
 
 def _retry_scheduled(run: Run, record: r.RetryScheduled) -> None:
     frame = run.frames[record.frame]
     frame.phase = "BACKOFF"
-    frame.due = record.due
+    _set_due(run, frame, record.due)
     frame.retries = {**frame.retries, record.retrier: frame.retries.get(record.retrier, 0) + 1}
     frame.result = None
     _drop_fork(run, frame)
@@ -238,10 +251,13 @@ def _branch_failed(run: Run, record: r.BranchFailed) -> None:
         _forget(run, child)
     else:
         child.phase = "FAILED"
+        child.due = None
         child.error, child.cause = record.error, record.cause
         run.ready.pop(child.id, None)
         fork.pending.append(child.id)
     _refresh(run, parent)
+    if fork.pending:
+        run.ready.move_to_end(parent.id, last=False)  # before the siblings order anything more
 
 
 def _branch_aborted(run: Run, record: r.BranchAborted) -> None:
@@ -318,6 +334,7 @@ def _end(run: Run, status: Status, at: float) -> None:
     run.attempts.clear()
     run.frames.clear()
     run.ready.clear()
+    run.dues.clear()
 
 
 _EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {

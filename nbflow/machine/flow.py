@@ -7,6 +7,7 @@ variables as they were.
 
 import math
 from functools import cache
+from typing import Final
 
 from nbflow.language import model
 from nbflow.language.jsonata import evaluate, is_expression
@@ -142,36 +143,44 @@ def leave_caught(turn: Turn, frame: Frame, catcher: model.Catcher, failed: Faile
     return Done(output, catcher.next, assigned)
 
 
-def number(
-    turn: Turn, frame: Frame, state: model.State, name: str, *, whole: bool = True
-) -> int | float | Failure | None:
+_NUMBERS: Final[dict[str, tuple[float, float, str]]] = {
+    "TimeoutSeconds": (1, 99_999_999, "TimeoutSeconds must be between 1 and 99999999."),
+    "HeartbeatSeconds": (1, 99_999_999, "HeartbeatSeconds must be between 1 and 99999999."),
+    "MaxConcurrency": (0, math.inf, "MaxConcurrency cannot be negative."),
+    "ToleratedFailureCount": (0, math.inf, "ToleratedFailureCount cannot be negative."),
+    "ToleratedFailurePercentage": (0, 100, "ToleratedFailurePercentage must be between 0 and 100."),
+}
+"""The fields that :func:`number` reads: the least and the greatest value, and what is said of others."""
+
+
+def number(turn: Turn, frame: Frame, state: model.State, name: str) -> int | float | Failure | None:
     """The value of a numeric field that may be a number, a JSONata string, or a path in the field ``<name>Path``.
 
-    ``name`` is ASL's, such as ``TimeoutSeconds``. Numbers in strings count, as they do for AWS.
+    ``name`` is ASL's, and one of :data:`_NUMBERS`. Numbers in strings count, as they do for AWS.
     """
     attribute = _attribute(name)
     path = getattr(state, attribute + "_path")
     value = getattr(state, attribute)
     if value is path is None:
         return None
+    whole = name != "ToleratedFailurePercentage"
+    error = "States.QueryEvaluationError" if state.jsonata else "States.Runtime"
+    location = name if state.jsonata else None
     if path is not None:
         value = read(path, turn.scope(frame, frame.data), field=f"{name}Path")
-        if isinstance(value, Failure):
-            return value
-        parsed = _parse(value, whole)
-        kind = "integer" if whole else "float"
-        cause = f'The {name}Path field refers to value "{as_text(value)}" which is not a valid {kind}: {path}'
-        return Failure("States.Runtime", cause) if parsed is None else parsed
-    if not is_expression(value):
-        return value  # type: ignore[no-any-return]  # the model has checked it
-    value = evaluate(value, turn.scope(frame, frame.data), location=name)
+    elif is_expression(value):
+        value = evaluate(value, turn.scope(frame, frame.data), location=name)
     if isinstance(value, Failure):
         return value
     parsed = _parse(value, whole)
+    if parsed is None and path is not None:
+        kind = "integer" if whole else "float"
+        what = f'refers to value "{as_text(value)}" which is not a valid {kind}: {path}'
+        return Failure(error, f"The {name}Path field {what}", location)
     if parsed is None:
-        cause = f"The {name} field must be a number but was: {as_text(value)}"
-        return Failure("States.QueryEvaluationError", cause, name)
-    return parsed
+        return Failure(error, f"The {name} field must be a number but was: {as_text(value)}", location)
+    least, most, outside = _NUMBERS[name]
+    return parsed if least <= parsed <= most else Failure(error, outside, location)
 
 
 @cache
@@ -184,7 +193,7 @@ def _parse(value: Json, whole: bool) -> int | float | None:
         return None
     try:
         parsed = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if not math.isfinite(parsed):
         return None

@@ -48,7 +48,7 @@ def _previous(run: Run, record: r.Record) -> int:
         case r.ExecutionStarted() | r.ExecutionAborted() | r.ExecutionTimedOut():
             return 0
         case r.ExecutionSucceeded() | r.ExecutionFailed():
-            return run.frames[ROOT].last
+            return run.frames[ROOT].last if ROOT in run.frames else 0
         case r.BranchStarted(frame=id):
             fork = run.frames[id].fork
             assert fork is not None

@@ -10,7 +10,7 @@ Map's item of that index).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -229,13 +229,24 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder(list[Record]).decode
 
 
-def encode(records: Sequence[Record]) -> bytes:
-    """The records of one step as JSON text (UTF-8), format :data:`FORMAT`."""
+class TooMuchData(Exception):
+    """A payload cannot be written down: it is too big, or nested too deeply. Never leaves the machine."""
+
+
+def encode(record: Record) -> bytes:
+    """A record as JSON text (UTF-8), format :data:`FORMAT`. Raises TooMuchData."""
     try:
-        return _ENCODE(records)
+        return _ENCODE(record)
     except UnicodeEncodeError:
         # A lone surrogate, which JSON text can escape and UTF-8 cannot hold.
-        return json.dumps(msgspec.to_builtins(records), separators=(",", ":")).encode()
+        return json.dumps(msgspec.to_builtins(record), separators=(",", ":")).encode()
+    except RecursionError as error:
+        raise TooMuchData("data that is nested too deeply") from error
+
+
+def join(encoded: Iterable[bytes]) -> bytes:
+    """The text of a journal row: the records of one turn as a JSON array."""
+    return b"[" + b",".join(encoded) + b"]"
 
 
 def decode(text: bytes, format: int = FORMAT) -> list[Record]:

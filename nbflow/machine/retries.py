@@ -19,8 +19,8 @@ def matches(patterns: Sequence[str], error: str | None) -> bool:
         return False
     if error in patterns or "States.ALL" in patterns:
         return True
-    if error == "States.HeartbeatTimeout":
-        return "States.Timeout" in patterns
+    if error == "States.HeartbeatTimeout" and "States.Timeout" in patterns:
+        return True
     return "States.TaskFailed" in patterns and error is not None and error != "States.Timeout"
 
 

@@ -4,6 +4,7 @@ JSON values in it are shared freely (a frame's variables are its parent's dict u
 nobody may change one in place.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -97,8 +98,10 @@ class Run:
     last_event: int = 0
     next_frame: int = 0
     frames: dict[int, Frame] = field(default_factory=dict)
-    ready: dict[int, None] = field(default_factory=dict)
-    """Ids of the frames that can move, in turn (a dict, for its order)."""
+    ready: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    """Ids of the frames that can move, in turn. (A plain dict would be slow at its head, where this queue is read.)"""
+    dues: list[tuple[float, int]] = field(default_factory=list)
+    """A heap of times and frames: what a Tick looks at. Its first entry is always one that still holds."""
     attempts: dict[int, int] = field(default_factory=dict)
     """The frame of each attempt that is under way."""
     cancelling: dict[int, None] = field(default_factory=dict)
@@ -107,6 +110,14 @@ class Run:
     error: str | None = None
     cause: str | None = None
     stopped_at: float | None = None
+
+    @property
+    def next_due(self) -> float | None:
+        """The earliest time at which something is to happen by itself."""
+        first = self.dues[0][0] if self.dues else None
+        if first is None or self.deadline is None:
+            return first if self.deadline is None else self.deadline
+        return min(first, self.deadline)
 
     @property
     def ended(self) -> bool:

@@ -5,6 +5,7 @@ None: the state waits for the world, and its handler has emitted the record that
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
 from nbflow.language import model
@@ -20,6 +21,9 @@ from nbflow.machine.run import Frame
 from nbflow.machine.turn import Done, Failed, Turn
 
 Outcome: TypeAlias = Done | Failed | Failure | None
+
+LONGEST_WAIT: Final = 99_999_999
+"""Seconds: AWS's limit."""
 
 MOST_BRANCHES: Final = 1000
 """Live iterations of an inline Map (AWS allows 40; here they are tasks on a cluster)."""
@@ -128,11 +132,12 @@ def _wait_until(turn: Turn, frame: Frame, state: model.Wait, data: Json) -> floa
         if isinstance(value, Failure):
             return value
     if name == "Seconds":
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        seconds = _seconds(value)
+        if seconds is None:
             what = f"{path} == {compact(value)}" if path else compact(value)
             subject = "SecondsPath parameter" if path else "Seconds field"
             return Failure(error, f"The {subject} cannot be parsed as a long value: {what}", location)
-        return turn.now + value
+        return turn.now + seconds
     moment = instant(value)
     if moment is None:
         form = "ISO-8601 extended offset date-time format string"
@@ -144,6 +149,13 @@ def _wait_until(turn: Turn, frame: Frame, state: model.Wait, data: Json) -> floa
         return Failure(error, cause, location)
     second, nanoseconds = moment
     return second.timestamp() + nanoseconds / 1e9
+
+
+def _seconds(value: Json) -> int | None:
+    """A whole number of seconds to wait, however it is written, if it is one that AWS would accept."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_WAIT:
+        return None
+    return int(value) if value == int(value) else None
 
 
 def enter_task(turn: Turn, frame: Frame, state: model.Task) -> Outcome:
@@ -242,22 +254,16 @@ def _items(turn: Turn, frame: Frame, state: model.Map) -> list[Json] | Failure:
 
 def _tolerated(turn: Turn, frame: Frame, state: model.Map, total: int) -> int | Failure:
     """How many iterations may fail: the smaller of the thresholds given (AWS, "Tolerated failure threshold")."""
-    error = "States.QueryEvaluationError" if state.jsonata else "States.Runtime"
     count = flow.number(turn, frame, state, "ToleratedFailureCount")
     if isinstance(count, Failure):
         return count
-    if count is not None and count < 0:
-        location = "ToleratedFailureCount" if state.jsonata else None
-        return Failure(error, "ToleratedFailureCount cannot be negative.", location)
-    share = flow.number(turn, frame, state, "ToleratedFailurePercentage", whole=False)
+    share = flow.number(turn, frame, state, "ToleratedFailurePercentage")
     if isinstance(share, Failure):
         return share
-    if share is not None and not 0 <= share <= 100:
-        location = "ToleratedFailurePercentage" if state.jsonata else None
-        return Failure(error, "ToleratedFailurePercentage must be between 0 and 100.", location)
     thresholds = [int(count)] if count is not None else []
     if share is not None:
-        thresholds.append(int(total * share / 100))
+        # Exactly: in floats, 18.4 % of 375 would be 68.
+        thresholds.append(int(total * Fraction(str(share)) / 100))
     return min(thresholds, default=0)
 
 

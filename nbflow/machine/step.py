@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from nbflow.language import model
@@ -19,6 +20,8 @@ class Step(NamedTuple):
 
     records: list[records.Record]
     orders: list[orders.Order]
+    encoded: list[bytes]
+    """Each record as JSON text, for the journal."""
 
 
 @dataclass(slots=True)
@@ -43,22 +46,23 @@ class Machine:
         A fact about an attempt that is no longer under way, or that reaches an ended execution, changes nothing.
         """
         turn = Turn(self.run, now, self.chance)
-        before = frozenset(self.run.cancelling)
-        _TAKE[type(fact)](turn, fact)
-        _run_to_rest(turn)
-        return Step(turn.records, _new_orders(turn, before))
+        cancelling = len(self.run.cancelling)
+        try:
+            _TAKE[type(fact)](turn, fact)
+            _run_to_rest(turn)
+        except records.TooMuchData as error:
+            # Nothing can be said of the state but that it cannot go on: no Retry or Catch sees this.
+            turn.emit(
+                records.ExecutionFailed(now, "States.DataLimitExceeded", f"The execution holds {error}.")
+            )
+        return Step(turn.records, _new_orders(turn, cancelling), turn.encoded)
 
     def outstanding(self) -> list[orders.Order]:
         """All orders that the present state implies, the same after a step and after a crash."""
         run = self.run
         owed: list[orders.Order] = [orders.CancelTask(attempt) for attempt in run.cancelling]
         owed += [_run_task(run, attempt) for attempt in run.attempts]
-        owed += [orders.WakeAt(frame.due) for frame in run.frames.values() if frame.due is not None]
-        if run.deadline is not None:
-            owed.append(orders.WakeAt(run.deadline))
-        if run.ready:
-            owed.append(orders.GoOn())
-        return owed
+        return owed + _what_is_next(run)
 
 
 def _run_task(run: Run, attempt: int) -> orders.RunTask:
@@ -75,29 +79,28 @@ def _run_task(run: Run, attempt: int) -> orders.RunTask:
     )
 
 
-def _new_orders(turn: Turn, cancelling_before: frozenset[int]) -> list[orders.Order]:
-    """The orders that this turn adds to what was outstanding before it."""
+def _new_orders(turn: Turn, cancelling_before: int) -> list[orders.Order]:
+    """The orders that this turn adds to what was outstanding before it, and when the execution is to be woken next."""
     run = turn.run
     new: list[orders.Order] = []
+    said = 0
     for record in turn.records:
         if isinstance(record, records.TaskScheduled):
             frame = run.frames.get(record.frame)
             if frame is not None and frame.attempt is not None:
                 new.append(_run_task(run, frame.attempt))
-                new += _wake(frame.due)
-        elif isinstance(record, records.WaitStarted | records.RetryScheduled):
-            new.append(orders.WakeAt(record.due))
-        elif isinstance(record, records.ExecutionStarted):
-            new += _wake(run.deadline)
-    new += [orders.CancelTask(attempt) for attempt in run.cancelling if attempt not in cancelling_before]
-    new += _wake(turn.overdue)
-    if run.ready:
-        new.append(orders.GoOn())
-    return new
+        elif isinstance(record, records.TaskCancelled):
+            said += 1
+    # Those that were given up in this turn stand at the end, in their order.
+    added = len(run.cancelling) - (cancelling_before - said)
+    given_up = list(islice(reversed(run.cancelling), added))
+    new += [orders.CancelTask(attempt) for attempt in reversed(given_up)]
+    return new + _what_is_next(run)
 
 
-def _wake(due: float | None) -> list[orders.Order]:
-    return [] if due is None else [orders.WakeAt(due)]
+def _what_is_next(run: Run) -> list[orders.Order]:
+    next: list[orders.Order] = [] if run.next_due is None else [orders.WakeAt(run.next_due)]
+    return [*next, orders.GoOn()] if run.ready else next
 
 
 # --- facts
@@ -140,12 +143,8 @@ def _tick(turn: Turn, fact: facts.Tick) -> None:
     if run.deadline is not None and run.deadline <= turn.now:
         turn.emit(records.ExecutionTimedOut(turn.now))
         return
-    for frame in list(run.frames.values()):
-        if frame.due is None or frame.due > turn.now or run.frames.get(frame.id) is not frame:
-            continue
-        if turn.full:
-            turn.overdue = frame.due
-            return
+    while run.dues and run.dues[0][0] <= turn.now and not turn.full:
+        frame = run.frames[run.dues[0][1]]
         _settle(turn, frame, _due(turn, frame))
 
 
@@ -272,32 +271,47 @@ def _advance_fork(turn: Turn, frame: Frame) -> None:
     fork, state = frame.fork, frame.current
     assert fork is not None
     assert isinstance(state, model.Map | model.Parallel)
-    while fork.pending and not turn.full:
-        child = turn.run.frames[fork.pending[0]]
+    failed: Frame | None = None
+    for id in list(fork.pending):
+        child = turn.run.frames[id]
         if child.phase == "FAILED":
-            _abort_siblings(turn, frame, child)
+            failed = failed or child
+        elif turn.full:
             return
-        turn.emit(records.BranchSucceeded(turn.now, child.id))
+        else:
+            turn.emit(records.BranchSucceeded(turn.now, id))
+    if failed is not None:
+        _fork_failed(turn, frame, failed)
+        return
     while fork.room and not turn.full:
         failure = start_branch(turn, frame, state)
         if failure is not None:
-            _settle(turn, frame, failure)
+            if _abort_live(turn, frame):
+                _settle(turn, frame, failure)
             return
     if not fork.pending and not fork.live and fork.spawned == fork.total:
         turn.emit(records.ForkSucceeded(turn.now, frame.id))
         _settle(turn, frame, _leave_work(turn, frame))
 
 
-def _abort_siblings(turn: Turn, frame: Frame, child: Frame) -> None:
-    """A failure that is not tolerated: the others are aborted, then it is the whole state's."""
+def _fork_failed(turn: Turn, frame: Frame, child: Frame) -> None:
+    """A failure that is not tolerated: the other branches are aborted, then it is the whole state's."""
     fork = frame.fork
     assert fork is not None
-    for sibling in list(fork.live):
-        if turn.full:
-            return
-        turn.emit(records.BranchAborted(turn.now, sibling))
+    if not _abort_live(turn, frame):
+        return
     failed = Failed(child.error, child.cause)
     if fork.tolerated:
         cause = "The specified tolerated failure threshold was exceeded"
         failed = Failed("States.ExceedToleratedFailureThreshold", cause)
     _settle(turn, frame, failed)
+
+
+def _abort_live(turn: Turn, frame: Frame) -> bool:
+    """Abort the branches that have not ended. False: the bound came first, and the frame stays ready to go on."""
+    assert frame.fork is not None
+    for sibling in list(frame.fork.live):
+        if turn.full:
+            return False
+        turn.emit(records.BranchAborted(turn.now, sibling))
+    return True

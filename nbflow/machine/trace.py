@@ -47,6 +47,8 @@ class Visit:
     output: Json = None
     error: str | None = None
     cause: str | None = None
+    failed: bool = False
+    """Whether its latest attempt failed (an error need not have a name)."""
     attempts: list[Attempt] = field(default_factory=list)
     retry_due: float | None = None
     """While it waits for its next attempt."""
@@ -112,19 +114,22 @@ class Trace:
                 attempt.ended_at = record.at
                 if not isinstance(record, r.TaskSucceeded):
                     attempt.error, attempt.cause = record.error, record.cause
-                    visit.error, visit.cause = record.error, record.cause
+                    _fail(visit, record.error, record.cause)
                 return visit
             case r.EvaluationFailed() | r.ForkFailed():
                 visit = self._current[record.frame]
-                visit.error, visit.cause = record.error, record.cause
+                _fail(visit, record.error, record.cause)
+                _abort_below(visit, record.at)
                 return visit
             case r.RetryScheduled():
                 visit = self._current[record.frame]
                 visit.retry_due = record.due
+                _abort_below(visit, record.at)
                 return visit
             case r.TaskScheduled() | r.ForkStarted():
                 visit = self._current[record.frame]
                 visit.error = visit.cause = visit.retry_due = None
+                visit.failed = False
                 if isinstance(record, r.ForkStarted):
                     visit.total = record.total
                     visit.branches, visit.branch_status = {}, {}
@@ -149,7 +154,7 @@ class Trace:
     def _exited(self, record: r.StateExited, frame: Frame) -> Visit:
         visit = self._current[frame.id]
         visit.exited_at = record.at
-        visit.status = "SUCCEEDED" if visit.error is None else "CAUGHT"
+        visit.status = "CAUGHT" if visit.failed else "SUCCEEDED"
         visit.output = (
             record.output
             if record.origin == "value"
@@ -165,8 +170,9 @@ class Trace:
             last = self._current.get(record.frame)
             if last is not None and last.exited_at is None:
                 _close(last, status, record.at)
+                _abort_below(last, record.at)
                 if isinstance(record, r.BranchFailed):
-                    last.error, last.cause = record.error, record.cause
+                    _fail(last, record.error, record.cause)
         parent.branch_status[index] = status
         return parent
 
@@ -174,12 +180,28 @@ class Trace:
         if isinstance(record, r.ExecutionFailed) and ROOT in self._current:
             last = self._current[ROOT]
             _close(last, "FAILED", record.at)
-            last.error, last.cause = record.error, record.cause
-        for visit in self.walk():
+            _fail(last, record.error, record.cause)
+        for visit in self.visits:
             if visit.exited_at is None:
                 _close(visit, "ABORTED", record.at)
+            _abort_below(visit, record.at)
         return self._current.get(ROOT)
 
 
 def _close(visit: Visit, status: VisitStatus, at: float) -> None:
     visit.status, visit.exited_at, visit.retry_due = status, at, None
+
+
+def _fail(visit: Visit, error: str | None, cause: str | None) -> None:
+    visit.failed, visit.error, visit.cause = True, error, cause
+
+
+def _abort_below(visit: Visit, at: float) -> None:
+    """Whatever is still under way inside this visit has been given up with it."""
+    for index, visits in visit.branches.items():
+        if visit.branch_status[index] == "RUNNING":
+            visit.branch_status[index] = "ABORTED"
+        for inner in visits:
+            if inner.exited_at is None:
+                _close(inner, "ABORTED", at)
+            _abort_below(inner, at)

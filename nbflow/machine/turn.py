@@ -7,11 +7,14 @@ from typing import Final
 from nbflow.language.values import Chance, Json, Scope
 from nbflow.machine.context import context_object
 from nbflow.machine.evolve import evolve
-from nbflow.machine.records import Record
+from nbflow.machine.records import Record, TooMuchData, encode
 from nbflow.machine.run import Frame, Run
 
 BOUND: Final = 256
 """A step ends after about so many records (the handler that reaches the bound finishes)."""
+
+MOST_BYTES: Final = 64 * 2**20
+"""Of one record; and a step that has written so much ends, too."""
 
 _NONE: Final[Mapping[str, Json]] = {}
 
@@ -41,17 +44,29 @@ class Turn:
     now: float
     chance: Chance
     records: list[Record] = field(default_factory=list)
-    overdue: float | None = None
-    """Set when the bound came before all that was due had acted."""
+    encoded: list[bytes] = field(default_factory=list)
+    """Each record as JSON text."""
+    size: int = 0
+    """Bytes of JSON text so far."""
 
     def emit(self, record: Record) -> None:
-        """Decide: remember the record and let it change the state."""
+        """Decide: remember the record and let it change the state.
+
+        It is written out first, so that what cannot be remembered does not change anything. Raises TooMuchData.
+        """
+        text = encode(record)
+        if len(text) > MOST_BYTES:
+            raise TooMuchData(
+                f"{len(text):,} bytes of data (at most {MOST_BYTES:,} can be kept of one event)"
+            )
         self.records.append(record)
+        self.encoded.append(text)
+        self.size += len(text)
         evolve(self.run, record)
 
     @property
     def full(self) -> bool:
-        return len(self.records) >= BOUND
+        return len(self.records) >= BOUND or self.size >= MOST_BYTES
 
     def scope(
         self,

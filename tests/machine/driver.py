@@ -8,7 +8,7 @@ from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, facts, orders
 from nbflow.machine.history import Event, history
-from nbflow.machine.records import Record, decode, encode
+from nbflow.machine.records import Record, decode, join
 from nbflow.machine.run import Run
 
 Script = Callable[[int, Json], Json]
@@ -64,15 +64,16 @@ class Driver:
         before = set(map(repr, self.machine.outstanding()))
         step = self.machine.step(fact, self.now)
         if step.records:
-            self.journal.append(encode(step.records))
+            self.journal.append(join(step.encoded))
             self.records += step.records
             self.rows.append(len(step.records))
         check(self.run, self.records)
-        # What a step orders is what has become outstanding, but for timers that ended with it.
+        # What a step orders is what has become outstanding, and when to wake it next.
         after = set(map(repr, self.machine.outstanding()))
         new = {repr(order) for order in step.orders}
         assert after - before <= new, "an order was not given"
-        assert {o for o in new if not o.startswith("WakeAt")} <= after, "an order is not outstanding"
+        assert new <= after, "an order is not outstanding"
+        self.todo = [order for order in self.todo if not isinstance(order, orders.WakeAt | orders.GoOn)]
         self.todo += step.orders
         if self.crash():
             self.restart()
@@ -155,6 +156,7 @@ def check(run: Run, records: Sequence[Record]) -> None:
         assert (frame.fork is not None) == (frame.phase == "FORK")
         if frame.phase in ("WAITING", "BACKOFF"):
             assert frame.due is not None
+        assert frame.due is None or (frame.due, id) in run.dues
         if frame.fork is not None:
             children = [*frame.fork.live, *frame.fork.pending]
             assert len(children) == len(set(children))

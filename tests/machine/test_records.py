@@ -34,7 +34,7 @@ def test_every_payload_survives(payload: Json) -> None:
         r.BranchStarted(1.5, 0, 3, payload),
         r.ExecutionStarted(1.5, payload, {"Execution": {"Name": "n"}}),
     ]
-    read = r.decode(r.encode(written))
+    read = r.decode(r.join(map(r.encode, written)))
     assert read == written
     assert [type(record) for record in read] == [type(record) for record in written]
 
@@ -48,11 +48,14 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_any_json_survives(payload: Json) -> None:
-    assert r.decode(r.encode([r.TaskSucceeded(0.0, 0, payload)])) == [r.TaskSucceeded(0.0, 0, payload)]
+    assert r.decode(r.join([r.encode(r.TaskSucceeded(0.0, 0, payload))])) == [
+        r.TaskSucceeded(0.0, 0, payload)
+    ]
 
 
 def test_the_text_is_plain_json_without_what_is_default() -> None:
-    text = r.encode([r.StateEntered(1.0, 0, "A"), r.StateExited(2.0, 0, "A", origin="input")])
+    written: list[r.Record] = [r.StateEntered(1.0, 0, "A"), r.StateExited(2.0, 0, "A", origin="input")]
+    text = r.join(map(r.encode, written))
     assert json.loads(text) == [
         {"type": "StateEntered", "at": 1.0, "frame": 0, "name": "A"},
         {"type": "StateExited", "at": 2.0, "frame": 0, "name": "A", "origin": "input"},
@@ -70,3 +73,11 @@ def test_a_newer_format_is_refused() -> None:
 def test_what_is_no_record_is_an_error_that_says_where(text: bytes) -> None:
     with pytest.raises(msgspec.ValidationError):
         r.decode(text)
+
+
+def test_data_that_is_nested_too_deeply_cannot_be_written() -> None:
+    payload: Json = 0
+    for _ in range(100_000):
+        payload = [payload]
+    with pytest.raises(r.TooMuchData, match="nested too deeply"):
+        r.encode(r.TaskSucceeded(0.0, 0, payload))

@@ -185,6 +185,13 @@ CASES = [
         {"t": "1969-07-20T20:17:40Z"},
     ),
     Case(
+        "wait: a whole number written as a float",
+        jsonata(Type="Wait", Seconds="{% $states.input.s %}"),
+        {"s": 5.0},
+        {"s": 5.0},
+        waited=5,
+    ),
+    Case(
         "wait: no seconds",
         one(Type="Wait", SecondsPath="$.s"),
         {"s": -1.5},

@@ -109,7 +109,7 @@ def test_an_attempt_that_takes_too_long_is_cancelled_and_may_be_retried() -> Non
     driver.now += 5
     driver.todo.clear()
     driver.step(facts.Tick())
-    assert driver.todo[0] == orders.WakeAt(1006.0)
+    assert orders.WakeAt(1006.0) in driver.todo
     assert orders.CancelTask(ordered.attempt) in driver.machine.outstanding()
     assert driver.step(facts.TaskSucceeded(ordered.attempt, "late")) == [
         records.TaskCancelled(1005.0, ordered.attempt)
@@ -238,3 +238,90 @@ def test_an_order_carries_what_a_pool_needs() -> None:
     step = machine.step(facts.Start([5], CONTEXT), 0.0)
     [order] = [order for order in step.orders if isinstance(order, orders.RunTask)]
     assert order == orders.RunTask(6, "I", TASK, 5, scattered=True, expected=("Boom",))
+
+
+def test_a_failure_at_the_bound_of_a_step() -> None:
+    """300 waits end at once, and the failure of the first falls beyond what one step takes in."""
+    inner = {"Type": "Wait", "Seconds": 1, "QueryLanguage": "JSONata", "Output": "{% $nope %}", "End": True}
+    driver = Driver(mapped(inner), crash=lambda: True).go(list(range(300)))
+    assert (driver.run.status, driver.run.error) == ("FAILED", "States.QueryEvaluationError")
+
+
+def test_the_siblings_of_a_failure_order_nothing_more() -> None:
+    states = {
+        "P": {"Type": "Pass", "Next": "T"},
+        "T": {"Type": "Task", "Resource": TASK, "End": True},
+    }
+    fail = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}}
+    driver = Driver(one(Type="Parallel", Branches=[fail, {"StartAt": "P", "States": states}])).go()
+    assert driver.run.error == "E"
+    assert not any(event["type"].startswith("Lambda") for event in driver.events)
+
+
+def test_every_iteration_that_starts_ends_in_the_history() -> None:
+    """Also those that had succeeded when another's failure was noted, and those under way when ItemSelector fails."""
+    choice = {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$", "NumericEquals": 1, "Next": "F"}],
+        "Default": "G",
+    }
+    processor = {"StartAt": "C", "States": {"C": choice, "F": {"Type": "Fail"}, "G": {"Type": "Succeed"}}}
+    failing = Driver(one(Type="Map", ItemProcessor=processor)).go([0, 0, 1, 0])
+    selector = "{% $states.context.Map.Item.Index = 2 ? $nope : 1 %}"
+    waiting = {"Type": "Wait", "Seconds": 1, "End": True}
+    selecting = Driver(mapped(waiting, QueryLanguage="JSONata", ItemSelector={"n": selector})).go([1, 2, 3])
+    for driver in (failing, selecting):
+        assert driver.run.status == "FAILED"
+        types = [event["type"] for event in driver.events if event["type"].startswith("MapIteration")]
+        assert types.count("MapIterationStarted") * 2 == len(types)
+
+
+OUT_OF_RANGE: list[tuple[dict[str, Json], Json, str]] = [
+    (
+        mapped(ItemsPath="$.i", MaxConcurrencyPath="$.n"),
+        {"i": [1], "n": -1},
+        "MaxConcurrency cannot be negative.",
+    ),
+    (task(TimeoutSecondsPath="$.n"), {"n": 0}, "TimeoutSeconds must be between 1 and 99999999."),
+    (task(TimeoutSecondsPath="$.n"), {"n": 10**400}, "which is not a valid integer: $.n"),
+    (task(HeartbeatSecondsPath="$.n"), {"n": -5}, "HeartbeatSeconds must be between 1 and 99999999."),
+    (one(Type="Wait", SecondsPath="$.n"), {"n": 10**400}, "cannot be parsed as a long value"),
+    (one(Type="Wait", SecondsPath="$.n"), {"n": True}, "cannot be parsed as a long value: $.n == true"),
+]
+
+
+@pytest.mark.parametrize(("definition", "input", "cause"), OUT_OF_RANGE)
+def test_numbers_out_of_range_fail_the_state(definition: dict[str, Json], input: Json, cause: str) -> None:
+    driver = Driver(definition).go(input)
+    assert driver.run.error == "States.Runtime"
+    assert cause in (driver.run.cause or "")
+
+
+def test_tolerated_shares_are_exact() -> None:
+    definition = mapped({"Type": "Task", "Resource": TASK, "End": True}, ToleratedFailurePercentage=18.4)
+    calls = [Raised("E")] * 69 + [1]
+    assert Driver(definition, {"I": by_call(*calls)}).go(list(range(375))).run.status == "SUCCEEDED"
+
+
+def looped(**grow: Json) -> dict[str, Json]:
+    """A loop that puts its data through ``Parameters`` again and again."""
+    again = {"Variable": "$", "IsPresent": True, "Next": "S"}
+    states = {
+        "S": {"Type": "Pass", "Parameters": grow, "Next": "L"},
+        "L": {"Type": "Choice", "Choices": [again], "Default": "E"},
+        "E": {"Type": "Succeed"},
+    }
+    return {"StartAt": "S", "States": states}
+
+
+GROWING = {"deeper": looped(**{"a.$": "$"}), "twice as big": looped(**{"a.$": "$", "b.$": "$"})}
+
+
+@pytest.mark.parametrize("definition", GROWING.values(), ids=GROWING)
+def test_data_that_grows_without_end_ends_the_execution(
+    definition: dict[str, Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbflow.machine.turn.MOST_BYTES", 2**20)
+    driver = Driver(definition).go()
+    assert (driver.run.status, driver.run.error) == ("FAILED", "States.DataLimitExceeded")
+    assert driver.run.ended

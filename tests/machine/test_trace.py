@@ -112,3 +112,20 @@ def test_each_record_names_the_visit_that_it_changed() -> None:
 def test_a_failure_at_the_top() -> None:
     [visit] = traced(Driver(one(Type="Fail", Error="E", Cause="C")).go()).visits
     assert (visit.status, visit.error, visit.cause) == ("FAILED", "E", "C")
+
+
+def test_what_is_inside_an_aborted_branch_is_aborted_too() -> None:
+    fail = {"StartAt": "F", "States": {"F": {"Type": "Task", "Resource": TASK, "End": True}}}
+    waits = {
+        "StartAt": "M",
+        "States": {"M": mapped({"Type": "Wait", "Seconds": 9, "End": True})["States"]["S"]},
+    }
+    driver = Driver(one(Type="Parallel", Branches=[fail, waits]), {"F": fails("Boom")}).go([1])
+    assert told(traced(driver).visits) == [
+        ["S", "FAILED", {0: [["F", "FAILED"]], 1: [["M", "ABORTED", {0: [["I", "ABORTED"]]}]]}]
+    ]
+
+
+def test_an_error_without_a_name_is_an_error() -> None:
+    [visit, _] = traced(Driver(caught(), {"S": fails(None)}).go()).visits
+    assert visit.status == "CAUGHT"
