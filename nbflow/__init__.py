@@ -1,7 +1,7 @@
 """nbflow: Step Functions for notebooks.
 
-``import nbflow as nf``. Everything public is here, and is imported when it is first used, so that the import itself costs
-next to nothing.
+``import nbflow as nf``. Everything public is here, and is imported when it is first used, so that the import itself
+costs next to nothing.
 """
 
 from importlib import import_module
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from nbflow.authoring.task import Task as Task
     from nbflow.authoring.task import notebook as notebook
     from nbflow.authoring.task import task as task
+    from nbflow.client.connection import StoppedWaiting as StoppedWaiting
     from nbflow.client.connection import connect as connect
     from nbflow.client.connection import disconnect as disconnect
     from nbflow.client.executions import Execution as Execution
     from nbflow.client.executions import ExecutionFailed as ExecutionFailed
+    from nbflow.client.executions import Step as Step
     from nbflow.client.executions import execution as execution
     from nbflow.client.executions import executions as executions
     from nbflow.client.machines import BindingError as BindingError
@@ -36,6 +38,8 @@ _HOME = {
     "NotJson": "nbflow.artifacts.values",
     "Ref": "nbflow.artifacts.values",
     "StateMachine": "nbflow.client.machines",
+    "Step": "nbflow.client.executions",
+    "StoppedWaiting": "nbflow.client.connection",
     "StoreError": "nbflow.store.port",
     "Task": "nbflow.authoring.task",
     "connect": "nbflow.client.connection",
@@ -50,13 +54,17 @@ __all__ = list(_HOME)
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'nbflow' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+if (
+    not TYPE_CHECKING
+):  # a type checker knows the names from above, and must not take any other for one of ours
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module 'nbflow' has no attribute {name!r}")
+        value = getattr(import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*_HOME, *(name for name in globals() if name.startswith("__"))])

@@ -7,8 +7,10 @@ from the parts is exact: a mean over the year is the mean of its flights, not a 
     python notebooks/flight_delays.py
 """
 
+import os
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TypedDict
@@ -224,6 +226,7 @@ def main() -> None:
     from nbflow.client import progress
 
     folder = lay_out(HERE / "data")
+    print(f"The data:     {os.path.relpath(folder)}")
     run = machine.start({"folder": str(folder), "max_lost_share": 0.05})
     progress.watch(run)
     if run.status != "SUCCEEDED":
@@ -244,11 +247,12 @@ def main() -> None:
     report = shutil.copy(result["report"], folder / "delay_report.ipynb")
 
     console = Console()
+    nbflow = os.path.relpath(Path(sys.executable).with_name("nbflow"))
     console.print(table)
     console.print(f"{result['flights_kept']:,} flights; {result['lost_share']:.1%} were lost in cleaning.")
-    console.print(f"The report:   {report}", soft_wrap=True)
-    console.print(f"Every step:   nbflow show {run.name}", soft_wrap=True)
-    console.print(f"Every event:  nbflow history {run.name}", soft_wrap=True)
+    console.print(f"The report:   {os.path.relpath(report)}", soft_wrap=True)
+    console.print(f"Every step:   {nbflow} show {run.name[:8]}", soft_wrap=True)
+    console.print(f"Every event:  {nbflow} history {run.name[:8]}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ def blocks(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
-def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dask_client: object) -> None:
+def test_code_blocks_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dask_client: object
+) -> None:
     monkeypatch.chdir(tmp_path)
     nf.connect(f"sqlite:///{tmp_path}/nbflow.sqlite")
     names = {"__name__": "__main__"}

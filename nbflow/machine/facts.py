@@ -57,4 +57,12 @@ class Stop:
     cause: str | None = None
 
 
-Fact: TypeAlias = Start | TaskSucceeded | TaskFailed | Cancelled | Tick | Continue | Stop
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The shell cannot go on with the execution."""
+
+    error: str
+    cause: str
+
+
+Fact: TypeAlias = Start | TaskSucceeded | TaskFailed | Cancelled | Tick | Continue | Stop | Fail

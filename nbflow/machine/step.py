@@ -165,6 +165,11 @@ def _stop(turn: Turn, fact: facts.Stop) -> None:
         turn.emit(records.ExecutionAborted(turn.now, fact.error, fact.cause))
 
 
+def _fail_all(turn: Turn, fact: facts.Fail) -> None:
+    if turn.run.status == "RUNNING":
+        turn.emit(records.ExecutionFailed(turn.now, fact.error, fact.cause))
+
+
 def _continue(turn: Turn, fact: facts.Continue) -> None:
     """Nothing to take in: the loop goes on by itself."""
 
@@ -177,6 +182,7 @@ _TAKE: Final[dict[type[Any], Callable[[Turn, Any], None]]] = {
     facts.Tick: _tick,
     facts.Continue: _continue,
     facts.Stop: _stop,
+    facts.Fail: _fail_all,
 }
 
 

@@ -2,20 +2,22 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from nbflow.artifacts.shelf import Shelf
-from nbflow.engine.engine import MOST_RECORDS, AlreadyExists, Engine
+from nbflow.engine.engine import Engine
+from nbflow.engine.live import AlreadyExists, EngineError
+from nbflow.engine.turns import MOST_RECORDS, PAUSE
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, Step, facts
 from nbflow.machine.records import Record, decode
 from nbflow.pools.port import Answer
-from nbflow.store.port import Append, ExecutionRow, MachineRow, StoreError, digest
+from nbflow.store.port import Append, ArtifactRow, ExecutionRow, MachineRow, StoreError, digest
 from nbflow.store.sql import SqlStore, open_store
 from nbflow.tasks import function
 from nbflow.tasks.job import Job, Outcome
@@ -229,16 +231,176 @@ def test_a_failed_append_is_repeated_unchanged_and_its_orders_wait(
             raise StoreError("the disk is full")
         return append(batch)
 
-    monkeypatch.setattr(desk.store, "append", failing)
     desk.start({"T": task()}, 1, {"f": double})
-    for _ in range(2):
-        with pytest.raises(StoreError):
-            desk.engine.turn()
-        assert desk.threads.done == []
-        assert desk.engine.busy
+    desk.threads.hold = True
+    desk.engine.turn()
+    monkeypatch.setattr(desk.store, "append", failing)
+    desk.threads.release()
+    begun = desk.clock.now()
+    desk.engine.turn()
+    assert not desk.engine.busy
+    assert desk.row().status == "RUNNING"
     desk.settle()
     assert tried[0] == tried[1] == tried[2]
     assert desk.row().output == "2"
+    assert desk.clock.now() == begun + 2 * PAUSE
+
+
+def test_a_start_that_the_store_refuses_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    append = desk.store.append
+
+    def failing(batch: Sequence[Append]) -> list[bool]:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(desk.store, "append", failing)
+    started = desk.start({"T": task()}, 1, {"f": double})
+    desk.settle()
+    with pytest.raises(StoreError, match="disk is full"):
+        started.result()
+    monkeypatch.setattr(desk.store, "append", append)
+    desk.start({"T": task()}, 1, {"f": double})
+    desk.settle()
+    assert desk.row().output == "2"
+
+
+def test_what_the_store_never_takes_does_not_stop_the_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = desk.store.append
+
+    def refusing(batch: Sequence[Append]) -> list[bool]:
+        if any(step.execution == "arn:poison" and step.step > 0 for step in batch):
+            raise StoreError("this row is too big")
+        return append(batch)
+
+    monkeypatch.setattr(desk.store, "append", refusing)
+    for name in ("poison", "good"):
+        desk.start({"W": {"Type": "Wait", "Seconds": 5, "End": True}}, name=name)
+    for _ in range(20):
+        desk.engine.turn()
+        desk.clock.advance_to(desk.engine.next_due() or 0.0)
+    assert (desk.row("poison").status, desk.row("good").status) == ("RUNNING", "SUCCEEDED")
+
+
+def test_orders_that_cannot_be_carried_out_now_are_carried_out_later(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts, asked = desk.store.artifacts, []
+
+    def failing(hashes: Collection[str]) -> dict[str, ArtifactRow]:
+        asked.append(hashes)
+        if len(asked) == 1:
+            raise StoreError("locked")
+        return artifacts(hashes)
+
+    monkeypatch.setattr(desk.store, "artifacts", failing)
+    reference = {"nbflow": "pickle", "sha256": "0" * 64}
+    for name in ("a", "b"):
+        desk.start({"T": task("len")}, reference, {"len": len}, name=name)
+    desk.settle()
+    assert (desk.row("a").output, desk.row("b").output) == ("2", "2")
+    assert len(asked) == 3
+
+
+def test_a_pool_that_takes_no_more_jobs_fails_the_task(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def submit(job: Job, answer: Answer) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    monkeypatch.setattr(desk.threads, "submit", submit)
+    desk.start({"T": task()}, 1, {"f": double})
+    desk.settle()
+    assert desk.row().status == "FAILED"
+    assert "after shutdown" in (desk.row().cause or "")
+
+
+LONE: dict[str, dict[str, Json]] = {
+    "output": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% '\\ud800' %}", "End": True},
+    "cause": {"Type": "Fail", "ErrorPath": "$.e", "CausePath": "$.e"},
+}
+
+
+@pytest.mark.parametrize("state", LONE.values(), ids=LONE)
+def test_a_lone_surrogate_is_spelt_out(desk: Desk, state: dict[str, Json]) -> None:
+    desk.start({"S": state}, {"e": "\ud800"})
+    desk.settle()
+    row = desk.row()
+    assert row.status in ("SUCCEEDED", "FAILED")
+    assert "\\ud800" in (row.output or row.cause or "")
+
+
+def test_an_attempt_that_was_aborted_before_it_ran_leaves_nothing_behind(desk: Desk) -> None:
+    fail = {"StartAt": "F", "States": {"F": {"Type": "Pass", "Next": "G"}, "G": {"Type": "Fail"}}}
+    branches = [{"StartAt": "T", "States": {"T": task()}}, fail]
+    desk.start({"P": {"Type": "Parallel", "Branches": branches, "End": True}}, 1, {"f": double})
+    desk.settle()
+    assert desk.row().status == "FAILED"
+    assert desk.dask.done == []
+    assert not desk.engine.busy
+    assert desk.engine.ended("arn:run") is None
+    assert any(type(record).__name__ == "TaskCancelled" for record in desk.records())
+
+
+def test_a_clock_that_is_set_back_loses_no_timer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.start({"W": {"Type": "Wait", "Seconds": 5, "End": True}})
+    desk.engine.turn()
+    due = desk.engine.next_due()
+    assert due is not None
+    times = iter([due, due, due, due - 3600])
+    monkeypatch.setattr(desk.clock, "now", lambda: next(times, due - 3600))
+    desk.engine.turn()
+    assert desk.row().status == "SUCCEEDED"
+
+
+def test_only_the_earliest_timer_of_an_execution_is_kept(desk: Desk) -> None:
+    desk.start({"M": mapped(task(TimeoutSeconds=99))}, list(range(50)), {"f": double})
+    desk.settle()
+    assert desk.row().status == "SUCCEEDED"
+    assert desk.clock.now() < 1_000_200
+
+
+def test_who_waits_cannot_cancel_for_others(desk: Desk) -> None:
+    started = desk.start({"P": {"Type": "Pass", "End": True}})
+    ended = desk.engine.ended("arn:run")
+    assert ended is not None
+    assert not ended.cancel()
+    assert not started.cancel()
+    desk.settle()
+    assert desk.row().status == "SUCCEEDED"
+
+
+def test_a_closed_engine_says_so(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.engine.open()
+    desk.start({"W": {"Type": "Wait", "Seconds": 500, "End": True}}).result(timeout=10)
+    ended = desk.engine.ended("arn:run")
+    assert ended is not None
+    desk.engine.close()
+    with pytest.raises(EngineError, match="left as last recorded"):
+        ended.result()
+    for action in (desk.engine.open, lambda: desk.start({"P": {"Type": "Pass", "End": True}}, name="b")):
+        with pytest.raises(EngineError, match="closed"):
+            action()
+    desk.engine.close()
+    desk.store.close()
+
+
+def test_a_listener_may_not_start_executions_but_may_close(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    told: list[Exception] = []
+
+    def listens(execution: str, records: Sequence[Record]) -> None:
+        try:
+            desk.start({"P": {"Type": "Pass", "End": True}}, name="b")
+        except EngineError as error:
+            told.append(error)
+        desk.engine.close()
+
+    desk.engine.bus.subscribe(listens)
+    desk.engine.open()
+    desk.start({"P": {"Type": "Pass", "End": True}}).result(timeout=10)
+    desk.engine.close()
+    assert "listener" in str(told[0])
+    desk.store.close()
 
 
 def test_who_loses_a_step_drops_the_execution_and_leaves_the_others(desk: Desk) -> None:
@@ -293,14 +455,13 @@ def test_listeners_hear_what_is_durable_and_one_that_raises_harms_nobody(
     assert len(heard) == before
 
 
-def test_a_mistake_of_our_own_takes_down_one_execution_only(
+def test_a_mistake_of_our_own_fails_one_execution_only(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk.start({"P": {"Type": "Wait", "Seconds": 1, "End": True}}, name="good")
-    started = desk.start({"P": {"Type": "Wait", "Seconds": 1, "End": True}}, name="bad")
+    for name in ("good", "bad"):
+        desk.start({"P": {"Type": "Wait", "Seconds": 1, "End": True}}, name=name)
     desk.engine.turn()
-    ended = desk.engine.ended("arn:bad")
-    bad, step = desk.engine._live["arn:bad"].machine, Machine.step
+    bad, step = desk.engine._turns.live["arn:bad"].machine, Machine.step
 
     def broken(machine: Machine, fact: facts.Fact, now: float) -> Step:
         if machine is bad:
@@ -309,11 +470,9 @@ def test_a_mistake_of_our_own_takes_down_one_execution_only(
 
     monkeypatch.setattr(Machine, "step", broken)
     desk.settle()
-    assert started.done()
-    assert ended is not None
-    with pytest.raises(Exception, match=r"cannot go on.*a bug"):
-        ended.result()
     assert desk.row("good").status == "SUCCEEDED"
+    assert (desk.row("bad").status, desk.row("bad").error) == ("FAILED", "States.Runtime")
+    assert "a bug" in (desk.row("bad").cause or "")
     assert "cannot go on" in caplog.text
 
 

@@ -9,7 +9,9 @@ from nbflow.testing import ScriptedPool, VirtualClock
 
 
 def job(attempt: int, folder: Path) -> Job:
-    return Job("arn:run", attempt, function.pin(lambda value: value + 1, "f", keywords=False), 1, Shelf(str(folder)))
+    return Job(
+        "arn:run", attempt, function.pin(lambda value: value + 1, "f", keywords=False), 1, Shelf(str(folder))
+    )
 
 
 def test_the_clock_moves_when_it_is_told_and_never_back() -> None:
@@ -37,5 +39,8 @@ def test_a_holding_pool_waits_for_the_test(tmp_path: Path) -> None:
     assert not pool.cancel("arn:run", 2)
     pool.release(Outcome("arn:run", 1, error="Boom"))
     pool.release()
-    assert [(answer.attempt, answer.error, answer.output) for answer in answers] == [(1, "Boom", None), (3, None, 2)]
+    assert [(answer.attempt, answer.error, answer.output) for answer in answers] == [
+        (1, "Boom", None),
+        (3, None, 2),
+    ]
     assert [done.attempt for done in pool.done] == [1, 3]

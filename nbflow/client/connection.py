@@ -1,0 +1,281 @@
+"""``nf.connect``: which store, which artifacts, which cluster; and the connection that everything uses by default."""
+
+import atexit
+import os
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from nbflow.artifacts.shelf import Shelf
+from nbflow.engine.clock import SystemClock
+from nbflow.engine.engine import Engine
+from nbflow.errors import NbflowError
+from nbflow.pools.cluster import Cluster
+from nbflow.pools.dask import DaskPool
+from nbflow.pools.threads import ThreadPool
+from nbflow.service.arns import names_of
+from nbflow.service.service import Service
+from nbflow.store.port import ExecutionRow
+from nbflow.store.sql import open_store
+
+STORE_FOLDER: Final = ".nbflow"
+_PROJECT_MARKS: Final = (".git", "pyproject.toml")
+
+_POLL: Final = 0.2
+"""Seconds between looks at an execution that another process may end: there is nothing here to be told by."""
+
+INTERRUPTED: Final = 128 + 2
+"""The exit code of a process that Ctrl-C ended (the shells' convention for SIGINT)."""
+
+
+class StoppedWaiting(KeyboardInterrupt):
+    """Ctrl-C while waiting for an execution: the waiting has ended, the execution has not.
+
+    Where nobody catches it, its message stands in place of a traceback.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it."""
+        return [str(self)]
+
+
+class Connection:
+    """A store, its artifacts, and the engine that runs executions on them. ``nf.connect`` makes one."""
+
+    def __init__(self, url: str, artifacts: str | None = None, dask: str | None = None) -> None:
+        self.url = url
+        self.store = open_store(url)
+        self.shelf = Shelf(artifacts or _beside(url))
+        self.engine = Engine(
+            self.store,
+            self.shelf,
+            ordinary=ThreadPool(),
+            scattered=DaskPool(Cluster(dask, say)),
+            clock=SystemClock(),
+            chance=random.Random(),
+        )
+        self.service = Service(self.store, self.engine)
+        self.leaving = False
+        """Ctrl-C has been pressed: do not wait at exit."""
+        self._closed = False
+        self._mentioned: set[str] = set()
+
+    def row(self, arn: str) -> ExecutionRow:
+        """What the store says of an execution now. Raises NbflowError if it is not there."""
+        row = self.store.execution(arn)
+        if row is None:
+            raise NbflowError(f"execution {arn} is not in the store {self.url}")
+        return row
+
+    def wait(self, arn: str, timeout: float | None = None) -> None:
+        """Wait until the execution has ended. Raises TimeoutError after ``timeout`` seconds.
+
+        If it does not run in this process, a word says so, once. It may be ended by another process in any case
+        (:meth:`Service.stop_execution`); so the store is looked at every now and then.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.row(arn).status == "RUNNING":
+            left = _POLL if deadline is None else min(_POLL, deadline - time.monotonic())
+            if left <= 0:
+                raise TimeoutError(f"execution {names_of(arn)[1]} has not ended within {timeout} s")
+            self._wait_a_little(arn, left)
+
+    def _wait_a_little(self, arn: str, seconds: float) -> None:
+        if self._closed:
+            name = names_of(arn)[1]
+            raise NbflowError(
+                f"execution {name} was left as last recorded: its connection is closed; "
+                f"nf.execution({name!r}) is the same execution on the present connection"
+            )
+        ended = self.engine.ended(arn)
+        if ended is None:
+            self._mention(arn)
+            time.sleep(seconds)
+            return
+        try:
+            ended.result(seconds)
+        except TimeoutError:
+            return  # look at the store
+        except NbflowError:
+            if self.row(arn).status == "RUNNING":  # otherwise another process has ended it
+                raise
+
+    def _mention(self, arn: str) -> None:
+        if arn in self._mentioned or self.row(arn).status != "RUNNING":  # it may have ended between two looks
+            return
+        self._mentioned.add(arn)
+        name = names_of(arn)[1]
+        say(
+            f"execution {name} was started by another process; waiting for what that one records "
+            f"(Ctrl-C stops waiting; if that process is gone, `nbflow stop {name}` ends it)"
+        )
+
+    @property
+    def running(self) -> list[str]:
+        """The ARNs of the executions that were started here and have not ended, here or by another process."""
+        return [arn for arn in self.engine.running if self.row(arn).status == "RUNNING"]
+
+    def wait_for_all(self) -> None:
+        """Wait until nothing that was started here runs any more, and say which executions did not succeed."""
+        for arn in self.running:
+            self.wait(arn)
+            row = self.row(arn)
+            if row.status != "SUCCEEDED":
+                say(
+                    f"execution {row.name} {row.status}: {row.error or 'no error name'} (nbflow show {row.name})"
+                )
+
+    def close(self) -> None:
+        """Stop the engine and give the store back. What runs is left as it was last recorded; a word names it."""
+        running = self.running
+        self._closed = True
+        self.engine.close()
+        self.store.close()
+        if running:
+            say(f"left as last recorded: {_names(running)} (nbflow show NAME; nbflow stop NAME ends one)")
+
+
+def say(text: str) -> None:
+    """A visible word, where progress belongs: on standard error."""
+    print(f"nbflow: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _names(arns: list[str]) -> str:
+    names = [names_of(arn)[1] for arn in arns[:5]]
+    return ", ".join(names) + (f" and {len(arns) - 5} more" if len(arns) > 5 else "")
+
+
+# --- the default connection
+
+_current: Connection | None = None
+_lock: Final = threading.RLock()
+
+
+def connect(
+    url: str | None = None, *, artifacts: str | Path | None = None, dask: str | None = None
+) -> Connection:
+    """Choose where executions are remembered and where their tasks run; it becomes the default of this process.
+
+    ``url``: ``sqlite:///PATH``; by default ``$NBFLOW_URL``, else ``.nbflow/nbflow.sqlite`` of this project.
+    ``artifacts``: a folder or fsspec URL for DataFrames and other objects; by default ``artifacts`` beside the store.
+    ``dask``: a scheduler's address; by default the active ``distributed.Client``, else a LocalCluster on first need.
+
+    Raises StoreError if the store cannot be opened; the connection that there was stays.
+    """
+    global _current
+    with _lock:
+        url = url or os.environ.get("NBFLOW_URL") or _default_url()
+        opened = Connection(url, None if artifacts is None else str(artifacts), dask)
+        disconnect()
+        _current = opened
+        _register_exit()
+        return opened
+
+
+def current() -> Connection:
+    """The default connection, made on first need."""
+    with _lock:
+        return _current or connect()
+
+
+def disconnect() -> None:
+    """Close the default connection; the next use makes a new one."""
+    global _current
+    with _lock:
+        closing, _current = _current, None
+        if closing is not None:
+            closing.close()
+
+
+def store_folder(start: Path) -> Path:
+    """Where the store lies: the nearest ``.nbflow`` upwards, else beside the nearest project mark, else here."""
+    folders = (start, *start.parents)
+    for folder in folders:
+        if (folder / STORE_FOLDER).is_dir():
+            return folder / STORE_FOLDER
+    for folder in folders:
+        if any((folder / mark).exists() for mark in _PROJECT_MARKS):
+            return folder / STORE_FOLDER
+    return start / STORE_FOLDER
+
+
+def _default_url() -> str:
+    folder = store_folder(Path.cwd())
+    try:
+        folder.mkdir(exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise NbflowError(
+            f"the store's folder {folder} cannot be made: {error.strerror}; choose another with "
+            "nf.connect('sqlite:///PATH'), --store or NBFLOW_URL"
+        ) from error
+    return f"sqlite:///{folder / 'nbflow.sqlite'}"
+
+
+def _beside(url: str) -> str:
+    """``sqlite:///PATH`` → the folder ``artifacts`` in PATH's folder."""
+    path = Path(url.removeprefix("sqlite:///").partition("?")[0])
+    return str(path.absolute().parent / "artifacts")
+
+
+# --- the end of the process
+
+_registered = False
+
+
+def _register_exit() -> None:
+    """At exit, wait for what was started here.
+
+    Not ``atexit``: when its functions run, the thread pools have refused new work already. ``threading``'s own hooks
+    run in reverse order, so that ours, registered after ``concurrent.futures`` has been imported, comes before that.
+    """
+    global _registered
+    if _registered:
+        return
+    _registered = True
+    threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not isinstance(error, StoppedWaiting):
+            before(kind, error, trace)
+            return
+        say(str(error))
+        if _current is not None:
+            _current.leaving = True
+
+    sys.excepthook = hook
+
+
+def _at_exit() -> None:
+    connection = _current
+    if connection is None:
+        return
+    running = connection.running
+    try:
+        if running and not connection.leaving:
+            say(
+                f"waiting for {len(running)} running execution(s): {_names(running)} (Ctrl-C leaves them as recorded)"
+            )
+            connection.wait_for_all()
+    except KeyboardInterrupt:
+        connection.leaving = True
+    except NbflowError as error:
+        say(str(error))
+    disconnect()
+    if running and connection.leaving:
+        _end_now()
+
+
+def _end_now() -> None:
+    """End this process without joining the threads of tasks that still run: they cannot be stopped."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)

@@ -1,0 +1,404 @@
+"""``nf.Execution``: a run, its result and its steps."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from nbflow.artifacts.shelf import Artifact
+from nbflow.artifacts.values import references, unpack
+from nbflow.client.connection import Connection, StoppedWaiting, current
+from nbflow.engine.rows import artifact_of
+from nbflow.errors import NbflowError
+from nbflow.language.values import Json
+from nbflow.machine.context import timestamp
+from nbflow.machine.history import Event
+from nbflow.machine.records import Record, decode
+from nbflow.machine.trace import Trace, Visit
+from nbflow.service.arns import machine_arn, names_of
+from nbflow.service.parameters import MOST_RESULTS
+from nbflow.store.port import ExecutionRow
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LOOK: Final = 0.05
+"""Seconds between looks for new records of an execution that is followed."""
+
+
+class ExecutionFailed(NbflowError):
+    """The execution did not succeed. ``error`` and ``cause`` are ASL's; ``execution`` is the run."""
+
+    def __init__(self, message: str, execution: "Execution", error: str | None, cause: str | None) -> None:
+        super().__init__(message)
+        self.execution = execution
+        self.error = error
+        self.cause = cause
+
+
+class Execution:
+    """One run of a state machine, running or ended, of this process or of an earlier one."""
+
+    def __init__(self, arn: str, connection: Connection) -> None:
+        self.arn = arn
+        self.connection = connection
+
+    @property
+    def row(self) -> ExecutionRow:
+        """What the store says of it at this moment: for several members that fit together."""
+        return self.connection.row(self.arn)
+
+    @property
+    def name(self) -> str:
+        return names_of(self.arn)[1]
+
+    @property
+    def machine(self) -> str:
+        """The state machine's name."""
+        return names_of(self.arn)[0]
+
+    @property
+    def status(self) -> str:
+        """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT.
+
+        RUNNING is also what a killed process leaves behind: ``stop()`` ends it.
+        """
+        return self.row.status
+
+    @property
+    def started(self) -> datetime:
+        """When it began (UTC)."""
+        return datetime.fromtimestamp(self.row.started_at, UTC)
+
+    @property
+    def stopped(self) -> datetime | None:
+        """When it ended (UTC); None while it runs."""
+        at = self.row.stopped_at
+        return None if at is None else datetime.fromtimestamp(at, UTC)
+
+    @property
+    def input(self) -> Json:
+        return json.loads(self.row.input)
+
+    @property
+    def output(self) -> Json:
+        """The output as JSON: references stay references. None until it has succeeded."""
+        text = self.row.output
+        return None if text is None else json.loads(text)
+
+    @property
+    def error(self) -> str | None:
+        return self.row.error
+
+    @property
+    def cause(self) -> str | None:
+        return self.row.cause
+
+    def wait(self, timeout: float | None = None) -> "Execution":
+        """Wait until it has ended. Raises TimeoutError after ``timeout`` seconds; the execution goes on.
+
+        An execution that does not run in this process is waited for, too, with a word on standard error: what another
+        process records is seen here. Ctrl-C ends the waiting, and not the execution.
+        """
+        try:
+            self.connection.wait(self.arn, timeout)
+        except KeyboardInterrupt:
+            raise StoppedWaiting(
+                f"stopped waiting for execution {self.name}, which has not ended (run.stop() ends it)"
+            ) from None
+        return self
+
+    def result(self, timeout: float | None = None) -> object:
+        """Wait, and return the output with references loaded. Raises ExecutionFailed if it did not succeed."""
+        row = self.wait(timeout).row
+        if row.status != "SUCCEEDED":
+            raise ExecutionFailed(self.explain(), self, row.error, row.cause)
+        return self._load(self.output)
+
+    def stop(self, error: str | None = None, cause: str | None = None) -> None:
+        """End it now; it is ABORTED. One that has ended already stays as it ended.
+
+        Also one of another process: if that lives, it lets go of the execution at its next step.
+        """
+        self.connection.service.stop_execution(self.arn, error, cause)
+
+    def history(self) -> list[Event]:
+        """The events of GetExecutionHistory, in AWS's shapes; ``timestamp`` is seconds since the epoch."""
+        return self.connection.service.events(self.arn)
+
+    @property
+    def trace(self) -> Trace:
+        """The visits of its states so far."""
+        trace = Trace(self.connection.service.definition_of(self.arn))
+        for record in self.connection.service.records(self.arn):
+            trace.add(record)
+        return trace
+
+    @property
+    def steps(self) -> list["Step"]:
+        """The steps of the top level, in the order in which they began."""
+        return [Step(self, [visit]) for visit in self.trace.visits]
+
+    @property
+    def failed(self) -> "Step | None":
+        """The innermost step that made it fail; None unless it is FAILED."""
+        culprit = _culprit(self.trace.visits)
+        return None if culprit is None else Step(self, [culprit])
+
+    def __getitem__(self, name: str) -> "Step":
+        """The latest visit of the state with this name, at any depth."""
+        trace = self.trace
+        for visit in reversed(list(trace.walk())):
+            if visit.name == name:
+                return Step(self, [visit])
+        known = ", ".join(dict.fromkeys(visit.name for visit in trace.walk()))
+        raise KeyError(
+            f"execution {self.name} has not entered a state {name!r}; it has entered: {known or 'none'}"
+        )
+
+    def follow(self) -> Iterator[list[Record]]:
+        """The records as they become durable, from the first to the last, in batches; it ends with the execution."""
+        step = -1
+        while True:
+            over = (
+                self.status != "RUNNING"
+            )  # asked before the journal is read: nothing can come after its end
+            batch: list[Record] = []
+            for row in self.connection.store.journal(self.arn, after=step):
+                step = row.step
+                batch += decode(row.records, row.format)
+            if batch:
+                yield batch
+            if over:
+                return
+            with suppress(TimeoutError):  # not over yet: look for more records
+                self.connection.wait(self.arn, _LOOK)
+
+    def artifacts(self, value: Json) -> dict[str, Artifact]:
+        """The artifacts that a JSON value refers to, by hash."""
+        rows = self.connection.store.artifacts(references(value))
+        return {sha: artifact_of(row) for sha, row in rows.items()}
+
+    def path_of(self, artifact: Artifact) -> str:
+        """Where the artifact lies."""
+        return self.connection.shelf.path_of(artifact)
+
+    def _load(self, value: Json) -> object:
+        return unpack(value, self.artifacts(value), self.connection.shelf)
+
+    def log_of(self, attempt: int) -> str:
+        """What an attempt at a task printed."""
+        return self.connection.store.log(self.arn, attempt) or ""
+
+    def explain(self) -> str:
+        """How it stands, in words: which step failed, with what error, and a Python task's traceback."""
+        row = self.row
+        step = self.failed if row.status == "FAILED" else None
+        what = {
+            "RUNNING": "is running",
+            "SUCCEEDED": "succeeded",
+            "FAILED": "failed" if step is None else f"failed in step {step.label}",
+            "ABORTED": "was stopped",
+            "TIMED_OUT": "timed out",
+        }[row.status]
+        reason = f": {row.error}" if row.error else ""
+        return f"execution {self.name} of {self.machine} {what}{reason}{_readable(row.cause)}"
+
+    def __repr__(self) -> str:
+        return f"<nbflow execution {self.name} of {self.machine}: {self.status}>"
+
+
+def _readable(cause: str | None) -> str:
+    """A cause for people: a Python task's message and traceback, or the text itself."""
+    if not cause:
+        return ""
+    try:
+        parsed = json.loads(cause)
+    except json.JSONDecodeError:
+        return f": {cause}"
+    if not isinstance(parsed, dict) or "errorMessage" not in parsed:
+        return f": {cause}"
+    message = str(parsed["errorMessage"])
+    stack = "\n".join(line.rstrip("\n") for line in parsed.get("stackTrace", [])).rstrip()
+    more = len(stack.splitlines()) > len(message.splitlines())  # otherwise it is the message once more
+    return f": {message}" + (f"\n\n{stack}" if more else "")
+
+
+def _culprit(visits: list[Visit]) -> Visit | None:
+    """The visit in which the failure of the last of these visits began: down through Maps and Parallels."""
+    if not visits or visits[-1].status != "FAILED":
+        return None
+    outer = visits[-1]
+    for inner in outer.branches.values():
+        found = _culprit(inner)
+        if found is not None and (found.error, found.cause) == (outer.error, outer.cause):
+            return found  # one with another error was tolerated
+    return outer
+
+
+class Step:
+    """A step of a run: one visit of a state, or one iteration or branch (which may be several states in a row)."""
+
+    def __init__(self, execution: Execution, visits: list[Visit]) -> None:
+        self._execution = execution
+        self._visits = visits
+
+    @property
+    def _last(self) -> Visit:
+        return self._visits[-1]
+
+    @property
+    def name(self) -> str:
+        return self._last.name
+
+    @property
+    def label(self) -> str:
+        """The name, with the number of the iteration or branch that it is in."""
+        return f"{self.name!r}" + ("" if self._last.index is None else f" of item {self._last.index}")
+
+    @property
+    def type(self) -> str:
+        """Task, Map, Choice, …"""
+        return self._last.type
+
+    @property
+    def status(self) -> str:
+        """RUNNING, SUCCEEDED, FAILED, CAUGHT (it failed, and a Catch took it on) or ABORTED."""
+        return self._last.status
+
+    @property
+    def input(self) -> Json:
+        return self._visits[0].input
+
+    @property
+    def output(self) -> Json:
+        """The output as JSON: references stay references."""
+        return self._last.output
+
+    def result(self) -> object:
+        """The output with references loaded. Raises ExecutionFailed if the step did not succeed."""
+        if self.status != "SUCCEEDED":
+            message = f"step {self.label} is {self.status}: {self.describe_error()}"
+            raise ExecutionFailed(message, self._execution, self.error, self.cause)
+        return self._execution._load(self.output)
+
+    @property
+    def error(self) -> str | None:
+        return self._last.error
+
+    @property
+    def cause(self) -> str | None:
+        return self._last.cause
+
+    def describe_error(self) -> str:
+        """The error for people: its name, the message, and a Python task's traceback."""
+        return f"{self.error or 'no error'}{_readable(self.cause)}"
+
+    @property
+    def attempts(self) -> list[Mapping[str, object]]:
+        """One mapping an attempt at the task: started and ended (ISO times), error and cause if it failed."""
+        return [
+            {
+                "id": attempt.id,
+                "started": timestamp(attempt.started_at),
+                "ended": None if attempt.ended_at is None else timestamp(attempt.ended_at),
+                "error": attempt.error,
+                "cause": attempt.cause,
+            }
+            for visit in self._visits
+            for attempt in visit.attempts
+        ]
+
+    @property
+    def log(self) -> str:
+        """What its attempts printed."""
+        return "".join(
+            self._execution.log_of(attempt.id) for visit in self._visits for attempt in visit.attempts
+        )
+
+    def __len__(self) -> int:
+        """Map and Parallel: how many iterations or branches there are."""
+        return self._last.total
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, index: int) -> "Step":
+        """Map and Parallel: one iteration or branch."""
+        total = self._last.total
+        if not total:
+            raise IndexError(f"step {self.label} is a {self.type} without iterations or branches")
+        index = index + total if index < 0 else index
+        if not 0 <= index < total:
+            raise IndexError(f"step {self.label} has {total} iterations or branches, numbered from 0")
+        visits = self._last.branches.get(index)
+        if not visits:
+            raise NbflowError(f"item {index} of step {self.label} has not begun")
+        return Step(self._execution, visits)
+
+    def __repr__(self) -> str:
+        return f"<step {self.label}: {self.status}>"
+
+
+def execution(name: str) -> Execution:
+    """The execution with this ARN or name, or an unambiguous beginning of its name; ApiError if there is none."""
+    connection = current()
+    return Execution(connection.service.find_execution(name), connection)
+
+
+class Executions(list[Execution]):
+    """A list of executions that is shown as a table."""
+
+    def df(self) -> "pd.DataFrame":
+        """One row an execution: machine, name, status, started (UTC), seconds, error."""
+        import pandas as pd
+
+        rows = [run.row for run in self]
+        ends = [(row.started_at, row.stopped_at) for row in rows]
+        return pd.DataFrame(
+            {
+                "machine": [run.machine for run in self],
+                "name": [row.name for row in rows],
+                "status": [row.status for row in rows],
+                "started": pd.to_datetime([row.started_at for row in rows], unit="s", utc=True),
+                "seconds": pd.Series(
+                    [None if end is None else end - start for start, end in ends], dtype=float
+                ),
+                "error": pd.Series([row.error for row in rows], dtype=object),
+            }
+        )
+
+    def _table(self) -> "pd.DataFrame":
+        """For people: times to the second, nothing where there is nothing."""
+        frame = self.df()
+        return frame.assign(
+            started=frame["started"].dt.strftime("%Y-%m-%d %H:%M:%S"),
+            seconds=["" if at != at else f"{at:.1f}" for at in frame["seconds"]],
+            error=frame["error"].fillna(""),
+        )
+
+    def __repr__(self) -> str:
+        return self._table().to_string(index=False) if self else "no executions yet"
+
+    def _repr_html_(self) -> str:
+        return str(self._table().to_html(index=False)) if self else "no executions yet"
+
+
+def executions(machine: str | None = None, status: str | None = None, limit: int = 100) -> Executions:
+    """The latest executions in the store, newest first, of one state machine (by name) and in one status if given.
+
+    Raises ApiError for a machine that is not in the store, or a status that there is not.
+    """
+    connection = current()
+    arn = None if machine is None else machine_arn(machine)
+    found = Executions()
+    token: str | None = None
+    while len(found) < limit:
+        size = min(limit - len(found), MOST_RESULTS)
+        listed = connection.service.list_executions(arn, status, size, token)
+        found += [Execution(each["executionArn"], connection) for each in listed["executions"]]
+        token = listed.get("nextToken")
+        if token is None:
+            break
+    return found

@@ -1,0 +1,62 @@
+"""``watch``: progress in the terminal, a line for each state that is left, and a bar for each Map and Parallel."""
+
+import sys
+from contextlib import nullcontext
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from nbflow.client.display import MARKS, line, put
+from nbflow.client.executions import Execution
+from nbflow.machine.trace import Trace, Visit
+
+
+def watch(execution: Execution, console: Console | None = None) -> Execution:
+    """Follow the execution until it ends, printing a line for each state of its top level. Returns it.
+
+    ``console`` is standard error by default. Ctrl-C stops watching, not the execution.
+    """
+    console = console or Console(file=sys.stderr)
+    trace = Trace(execution.connection.service.definition_of(execution.arn))
+    columns = (
+        TextColumn("  [cyan]…[/] {task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    bars: dict[int, TaskID] = {}
+    left: set[int] = set()
+    """Visits whose line has been printed: the end of the execution touches the last one again."""
+    progress = Progress(*columns, console=console, transient=True)
+    with progress if console.is_terminal else nullcontext():
+        for batch in execution.follow():
+            for record in batch:
+                visit = trace.add(record)
+                if visit is not None and visit.index is None and id(visit) not in left:
+                    _show(visit, progress, bars, console)
+                    if visit.exited_at is not None:
+                        left.add(id(visit))
+    run = trace.run
+    seconds = (run.stopped_at or run.started_at) - run.started_at
+    put(console, f"  {MARKS[run.status]} {execution.name} {run.status} in {seconds:.1f} s")
+    return execution
+
+
+def _show(visit: Visit, progress: Progress, bars: dict[int, TaskID], console: Console) -> None:
+    """Bring the bar of a Map or Parallel up to date; print a line for a state that is left or will be tried again."""
+    key = id(visit)
+    if visit.total and visit.exited_at is None:
+        if key not in bars:
+            bars[key] = progress.add_task(escape(visit.name), total=visit.total)
+        progress.update(bars[key], completed=visit.done)
+    if visit.retry_due is not None:
+        error = escape(visit.error or "an error")
+        put(
+            console,
+            f"  [yellow]↻[/] {escape(visit.name)}: attempt {len(visit.attempts)} failed with {error}; trying again",
+        )
+    elif visit.exited_at is not None:
+        if key in bars:
+            progress.remove_task(bars.pop(key))
+        put(console, f"  {line(visit)}")

@@ -1,0 +1,72 @@
+"""An execution in the engine's memory, and what a turn decided for it."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nbflow.artifacts.shelf import Artifact
+from nbflow.errors import NbflowError
+from nbflow.machine import Machine, facts, orders
+from nbflow.machine.records import Record
+from nbflow.store.port import Append, ExecutionRow
+from nbflow.tasks.job import Code, Outcome
+
+
+class EngineError(NbflowError):
+    """The engine could not go on with an execution; what it had recorded is unharmed."""
+
+
+class AlreadyExists(NbflowError):
+    """An execution of this ARN is in the store already."""
+
+
+class Arrival(NamedTuple):
+    """A fact with what is to be recorded beside it."""
+
+    fact: facts.Fact
+    outcome: Outcome | None = None
+    at: float = 0.0
+    """A timer's time: the step's time is not before it, even if the clock has been set back."""
+
+
+def promise() -> Future[None]:
+    """A future that whoever waits for it cannot cancel: others may wait too."""
+    future: Future[None] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+@dataclass(slots=True)
+class Live:
+    """An execution that has not ended, or whose end still owes a cancel."""
+
+    row: ExecutionRow
+    machine: Machine
+    codes: Mapping[str, Code]
+    """The code of each task, by the resource that names it."""
+    directory: str
+    brought: Sequence[Artifact] = ()
+    """Artifacts that the input refers to, to be recorded with the first step."""
+    step: int = 0
+    mailbox: deque[Arrival] = field(default_factory=deque)
+    wake: float | None = None
+    """The earliest of its timers."""
+    submitted: set[int] = field(default_factory=set)
+    """Attempts that a pool has, and has not answered."""
+    refusals: int = 0
+    """How often in a row the store has refused its next step. Until it takes it, nothing more is decided."""
+    started: Future[None] = field(default_factory=promise)
+    """Done when its first step is durable."""
+    ended: Future[None] = field(default_factory=promise)
+    """Done when its end is durable."""
+
+
+class Decided(NamedTuple):
+    """What one turn decided for one execution."""
+
+    live: Live
+    records: list[Record]
+    orders: deque[orders.Order]
+    append: Append

@@ -1,0 +1,80 @@
+"""Progress in the terminal."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+import nbflow as nf
+from nbflow.client.connection import Connection
+from nbflow.client.progress import watch
+from tests.client.machines import each, one, raising, task, waiting
+
+
+def double(input: int) -> int:
+    return 2 * input
+
+
+def lines(run: nf.Execution, terminal: bool = False) -> list[str]:
+    file = io.StringIO()
+    console = Console(file=file, width=40, force_terminal=terminal, color_system=None)
+    assert watch(run, console) is run
+    return file.getvalue().splitlines()
+
+
+def test_each_state_of_the_top_level_is_a_line(connection: Connection) -> None:
+    states = {"A [x]": task("double", Next="B"), "B": {"Type": "Pass", "End": True}}
+    run = nf.StateMachine({"StartAt": "A [x]", "States": states}, tasks={"double": double}).start(
+        1, execution_name="r"
+    )
+    first, second, last = lines(run)
+    assert first.split()[:3] == ["✓", "A", "[x]"]
+    assert second.split()[:2] == ["✓", "B"]
+    assert last.startswith("  ✓ r SUCCEEDED in 0.")
+
+
+def test_a_failure_is_a_line_with_its_error(connection: Connection) -> None:
+    run = one(raising).start(execution_name="r")
+    first, last = lines(run)
+    assert first.split()[0] == "✗"
+    assert first.endswith("Task  ValueError")
+    assert last.startswith("  ✗ r FAILED in ")
+
+
+def test_a_retry_says_what_failed(connection: Connection) -> None:
+    retry = [{"ErrorEquals": ["ValueError"], "IntervalSeconds": 1, "MaxAttempts": 1}]
+    run = one(raising, Retry=retry).start(execution_name="r")
+    first, second, _ = lines(run)
+    assert first == "  ↻ Work: attempt 1 failed with ValueError; trying again"
+    assert second.endswith("Task, 2 attempts  ValueError")
+
+
+def test_a_map_is_one_line_and_a_bar_where_there_is_a_terminal(
+    connection: Connection, dask_client: object
+) -> None:
+    processor = {"StartAt": "Double", "States": {"Double": task("double")}}
+    run = each(processor, double).start([1, 2, 3], execution_name="r")
+    first, last = lines(run)
+    assert first.split()[:2] == ["✓", "Each"]
+    assert first.endswith("Map, 3 of 3")
+    again = "\n".join(lines(run, terminal=True))
+    assert "Map, 3 of 3" in again
+    assert last in again.replace("\x1b", "")
+
+
+def test_what_was_stopped_between_two_states_is_not_told_twice(connection: Connection) -> None:
+    states = {"A": {"Type": "Pass", "Next": "W"}, "W": {"Type": "Wait", "Seconds": 3600, "End": True}}
+    run = nf.StateMachine({"StartAt": "A", "States": states}).start(execution_name="r")
+    run.stop("Enough")
+    shown = lines(run)
+    assert [line.split()[1] for line in shown] == ["A", "W", "r"]
+    assert shown[-1].startswith("  ■ r ABORTED in ")
+
+
+def test_the_default_is_standard_error(connection: Connection, capsys: pytest.CaptureFixture[str]) -> None:
+    run = waiting().start(execution_name="r")
+    run.stop()
+    watch(run)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "r ABORTED" in captured.err

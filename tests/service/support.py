@@ -1,0 +1,94 @@
+"""A service whose engine runs on its own thread, on a virtual clock, over a pool that the test answers for."""
+
+import json
+import queue
+import random
+from pathlib import Path
+
+from nbflow.artifacts.shelf import Shelf
+from nbflow.engine.engine import Engine
+from nbflow.language.values import Json
+from nbflow.pools.port import Answer
+from nbflow.service.service import Service
+from nbflow.store.sql import open_store
+from nbflow.tasks.job import Code, Job, Outcome
+from nbflow.testing import VirtualClock
+
+WORK = "arn:aws:lambda:us-east-1:000000000000:function:work"
+CODES = {WORK: Code("function", "work", "0" * 64, b"", path="work.py")}
+
+PASS: Json = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+WAIT: Json = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "End": True}}}
+TASK: Json = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": WORK, "End": True}}}
+
+
+def text(definition: Json) -> str:
+    return json.dumps(definition)
+
+
+class AskingPool:
+    """Keeps each job until the test answers it."""
+
+    def __init__(self) -> None:
+        self.jobs: queue.Queue[tuple[Job, Answer]] = queue.Queue()
+        self.cancelled: list[int] = []
+
+    def submit(self, job: Job, answer: Answer) -> None:
+        self.jobs.put((job, answer))
+
+    def next(self) -> tuple[Job, Answer]:
+        """The next job, as soon as it is there."""
+        return self.jobs.get(timeout=10)
+
+    def finish(self, output: Json = None, error: str | None = None, cause: str | None = None) -> Job:
+        """Answer the next job."""
+        job, answer = self.next()
+        answer(Outcome(job.execution, job.attempt, output, error, cause))
+        return job
+
+    def cancel(self, execution: str, attempt: int) -> bool:
+        self.cancelled.append(attempt)
+        return False
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class Office:
+    """A service over a store in a folder. Two offices over one folder are two processes, for what the store knows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = open_store(f"sqlite:///{folder / 'nbflow.sqlite'}")
+        self.clock = VirtualClock()
+        self.pool = AskingPool()
+        self.engine = Engine(
+            self.store,
+            Shelf(str(folder / "artifacts")),
+            ordinary=self.pool,
+            scattered=self.pool,
+            clock=self.clock,
+            chance=random.Random(0),
+        )
+        self.service = Service(self.store, self.engine)
+
+    def machine(self, definition: Json = PASS, name: str = "m") -> str:
+        """The ARN of a machine with this definition."""
+        arn: str = self.service.create_state_machine(name, text(definition))["stateMachineArn"]
+        return arn
+
+    def start(self, machine: str, input: str = "{}", name: str | None = None) -> str:
+        """The ARN of a new execution."""
+        arn: str = self.service.start_execution(machine, input, name, tasks=CODES)["executionArn"]
+        return arn
+
+    def ended(self, execution: str) -> str:
+        """Wait until it has ended; its status."""
+        ended = self.engine.ended(execution)
+        if ended is not None:
+            ended.result(timeout=10)
+        status: str = self.service.describe_execution(execution)["status"]
+        return status
+
+    def close(self) -> None:
+        self.engine.close()
+        self.store.close()
