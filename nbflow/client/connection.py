@@ -239,6 +239,8 @@ def _register_exit() -> None:
     if _registered:
         return
     _registered = True
+    import concurrent.futures.process  # noqa: F401  # registers a hook too, which it could not do any more at exit
+
     threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
     before = sys.excepthook
 
