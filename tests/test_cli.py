@@ -499,6 +499,58 @@ def test_a_script_that_ends_waits_for_what_it_started(process: Start, folder: Pa
     assert nf.execution("late").status == "FAILED"
 
 
+MAPPED = """
+    inner = {"StartAt": "Work", "States": {"Work": {"Type": "Task", "Resource": LAMBDA + "work", "End": True}}}
+    states = {"Map": {"Type": "Map", "ItemProcessor": inner, "End": True}}
+    mapped = nf.StateMachine({"StartAt": "Map", "States": states}, name="mapped", tasks={"work": WORK})
+"""
+
+
+def test_a_cluster_may_be_needed_when_the_script_has_ended(process: Start, folder: Path) -> None:
+    body = MAPPED.replace("WORK", "double") + """
+    mapped.start([1, 2], execution_name="mapped")
+    """
+    result = process(script(folder, body)).end()
+    assert result.code == 0
+    assert "starting a Dask LocalCluster" in result.err
+    connect(folder)
+    assert nf.execution("mapped").output == [2, 4]
+
+
+def test_ctrl_c_does_not_kill_the_workers_of_what_goes_on(process: Start, folder: Path) -> None:
+    """A terminal sends it to the whole process group."""
+    (folder / "flows.py").write_text(
+        FLOWS
+        + """
+def gated(input):
+    import pathlib, time
+
+    pathlib.Path("begun").touch()
+    while not pathlib.Path("go").exists():
+        time.sleep(0.01)
+    return input
+"""
+    )
+    body = MAPPED.replace("WORK", "gated") + """
+    import os, pathlib, time
+    os.setpgrp()
+    run = mapped.start([1], execution_name="mapped")
+    while not pathlib.Path("begun").exists():
+        time.sleep(0.01)
+    print("begun", file=sys.stderr, flush=True)
+    try:
+        run.result()
+    except KeyboardInterrupt:
+        pathlib.Path("go").touch()
+        print(run.result())
+    """
+    child = process(script(folder, body))
+    child.read_until("begun")
+    os.killpg(child.child.pid, signal.SIGINT)
+    result = child.end()
+    assert (result.code, result.out) == (0, "[1]\n")
+
+
 def test_ctrl_c_at_the_end_leaves_what_runs(process: Start, folder: Path) -> None:
     body = """
     import atexit

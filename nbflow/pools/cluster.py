@@ -1,7 +1,10 @@
 """Which Dask cluster: the active client, else the one that was asked for, else a local one of our own."""
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from nbflow.errors import NbflowError
@@ -66,11 +69,18 @@ class Cluster:
             f"starting a Dask LocalCluster with {cores} workers (make your own distributed.Client to use another)"
         )
         # Jobs that died with a worker are sent again, each alone, by the pool; each death costs seconds.
-        with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        with dask.config.set({"distributed.scheduler.allowed-failures": 0}), _deaf_to_ctrl_c():
             self._own_cluster = LocalCluster(
                 n_workers=cores, threads_per_worker=1, dashboard_address="127.0.0.1:0"
             )
         self._own = Client(self._own_cluster, set_as_default=False)
+
+    def keep_up(self) -> None:
+        """Start workers of our own cluster anew that Dask has written off: a LocalCluster does so with one that
+        happens to be starting again a while after it died (``distributed.deploy.lost-worker-timeout``)."""
+        cluster = self._own_cluster
+        if cluster is not None and len(cluster.workers) < len(cluster.worker_spec):
+            cluster.scale(len(cluster.worker_spec))
 
     def close(self) -> None:
         """Close what this object started; never the user's own client or cluster."""
@@ -78,3 +88,21 @@ class Cluster:
             if mine is not None:
                 mine.close()
         self._own = self._own_cluster = None
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are started by threads that are started here do not hear of SIGINT.
+
+    A terminal, or Jupyter's Stop, sends it to the whole process group: it is meant for who waits, and must not kill
+    the workers under the executions that go on.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it would unblock the signal again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
