@@ -11,6 +11,7 @@ else holds: a frame or array of our own, or the bytes of a pickle; and each read
 made from it by a copy (a tenth of the cost of reading) or by unpickling.
 """
 
+import json
 import pickle
 import platform
 import sys
@@ -152,9 +153,15 @@ def _same_dtype(left: Any, right: Any) -> bool:
 
 
 def _read_frame(file: IO[bytes]) -> "pd.DataFrame":
-    import pandas as pd
+    """As ``pandas.read_parquet``, which takes three times as long for a small table."""
+    import pyarrow.parquet
 
-    return pd.read_parquet(file, engine="pyarrow")
+    table = pyarrow.parquet.ParquetFile(file).read()
+    frame: pd.DataFrame = table.to_pandas()
+    attributes = (table.schema.metadata or {}).get(b"PANDAS_ATTRS")  # where pandas puts them
+    if attributes is not None:
+        frame.attrs = json.loads(attributes)
+    return frame
 
 
 def _frame_size(frame: "pd.DataFrame") -> int:
