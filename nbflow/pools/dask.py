@@ -2,12 +2,14 @@
 
 A round trip through the scheduler costs about ten milliseconds, so short jobs travel many to a Dask task. How long a
 job of some code takes is learned from its first outcomes: until then only a few are sent, one by one (a month of data
-is a Dask task of its own; ten thousand small items become some hundred tasks of about :data:`TARGET` seconds).
+is a Dask task of its own; ten thousand small items become some hundred tasks of a tenth of a second).
 
 No more is sent than keeps the cluster busy. What waits here can be given up at once, and executions take turns.
 
 When a worker dies, Dask suspects all that was assigned to it, not only what it ran. So the suspects are sent again,
-each alone to an idle worker, and nothing else meanwhile: only the culprit ends in ``Dask.KilledWorker``.
+each alone, before anything else: only the culprit ends in ``Dask.KilledWorker``. Alone means that nothing else is
+under way. Heavy jobs would have to wait long for that; on a cluster of our own they are first sent to an idle worker
+each, and the worker's heartbeat tells what it ran when it died.
 
 Two threads: one finds or starts the cluster, collects jobs into chunks and sends them (that takes time that the engine
 does not have), one gathers finished chunks, all that are there at once.
@@ -17,49 +19,25 @@ import itertools
 import threading
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Sequence
-from concurrent.futures import CancelledError
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
 
 from nbflow.pools.chunk import decode, encode, perform_chunk
 from nbflow.pools.cluster import Cluster
+from nbflow.pools.pace import chunk_sizes
 from nbflow.pools.port import Answer
+from nbflow.pools.results import failures, is_orphan, results
 from nbflow.tasks.job import Job, Outcome
-
-TARGET: Final = 0.1
-"""Seconds of work that a chunk of short jobs is made to hold."""
-
-MOST_JOBS: Final = 200
-"""Jobs in a chunk: beyond this, the round trip's share is small, and the outcomes of a chunk arrive together."""
-
-AHEAD: Final = 0.5
-"""Seconds of work that is sent ahead for each of the cluster's threads."""
 
 IDLE_POLL: Final = 0.05
 """Seconds between looks for an idle worker, while suspects wait for one."""
 
+HEAVY: Final = 2.0
+"""Seconds: workers' heartbeats, at least one a second, show what they run."""
 
-def chunk_sizes(waiting: int, under_way: int, seconds: float | None, width: int) -> list[int]:
-    """How many jobs of one code go into each of the chunks that are sent now.
-
-    ``waiting`` and ``under_way`` count its jobs, ``seconds`` is how long one takes (None: not known yet), ``width`` is
-    the number of the cluster's threads. Two jobs a thread are always sent: an adaptive cluster grows by what waits
-    there.
-    """
-    if seconds is None:
-        return [1] * min(waiting, max(0, 2 * width - under_way))
-    seconds = max(seconds, 1e-6)
-    size = max(1, min(MOST_JOBS, -(-waiting // width), int(TARGET / seconds)))
-    room = max(2 * width, int(AHEAD * width / seconds)) - under_way
-    sizes: list[int] = []
-    while waiting and room >= (size := min(size, waiting)):
-        sizes.append(size)
-        waiting -= size
-        room -= size
-    return sizes
-
+LOOK: Final = 1.0
+"""Seconds between looks for futures whose client was closed: Dask may never call back for them."""
 
 CLOSING: Final = 10.0
 """Seconds that ``close`` waits for the cluster to stop; at exit it is stopped anyway."""
@@ -86,9 +64,13 @@ class _Flight(NamedTuple):
     """A chunk that has been sent."""
 
     entries: list[_Entry]
-    worker: str | None = None
-    """The address of the worker to which it was sent alone, as a suspect."""
-    suspect: bool = False
+    alone: Literal["", "worker", "cluster"] = ""
+    """Of a suspect, one job: where there must be nothing else."""
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Of its first job, as in ``_Pace.waiting``."""
+        return self.entries[0].job.execution, self.entries[0].job.attempt
 
 
 class DaskPool:
@@ -100,7 +82,7 @@ class DaskPool:
         """By the code's hash."""
         self._dirty: set[str] = set()
         """Codes that may have chunks to send."""
-        self._suspects: deque[_Entry] = deque()
+        self._suspects: deque[_Flight] = deque()
         self._flights: dict[Any, _Flight] = {}
         """By Dask's future."""
         self._finished: deque[Any] = deque()
@@ -131,13 +113,12 @@ class DaskPool:
             for pace in self._paces.values():
                 if pace.waiting.pop(key, None):
                     return True
-            for entry in self._suspects:
-                if (entry.job.execution, entry.job.attempt) == key:
-                    self._suspects.remove(entry)
+            for flight in self._suspects:
+                if flight.key == key:
+                    self._suspects.remove(flight)
                     return True
             for future, flight in self._flights.items():
-                job = flight.entries[0].job
-                if len(flight.entries) == 1 and (job.execution, job.attempt) == key and not future.done():
+                if len(flight.entries) == 1 and flight.key == key and not future.done():
                     self._forget(future)
                     future.release()  # does not wait; Dask forgets the task, and does not begin it
                     return True
@@ -165,8 +146,8 @@ class DaskPool:
         while self._something_to_send():
             try:
                 client = self._cluster.client()
-                if self._suspects:
-                    self._send_suspects(client)
+                if self._in_quarantine():
+                    self._send_suspect(client)
                 else:
                     self._send_chunks(client)
             except Exception as error:  # noqa: BLE001  # whatever goes wrong, the steps must hear of it
@@ -176,10 +157,14 @@ class DaskPool:
     def _something_to_send(self) -> bool:
         """Wait for it. False: the pool is closed."""
         with self._condition:
-            if self._suspects:
+            if self._in_quarantine():
                 self._condition.wait(IDLE_POLL)
             self._condition.wait_for(lambda: self._dirty or self._suspects or self._closed)
             return not self._closed
+
+    def _in_quarantine(self) -> bool:
+        """Whether only suspects are sent, or nothing."""
+        return bool(self._suspects) or any(flight.alone == "cluster" for flight in self._flights.values())
 
     def _send_chunks(self, client: Any) -> None:
         width = max(1, sum(client.nthreads().values()))
@@ -194,36 +179,34 @@ class DaskPool:
         for chunk in chunks:
             self._launch(client, _Flight(chunk))
 
-    def _send_suspects(self, client: Any) -> None:
-        """Each alone to an idle worker; if there is none because nothing runs at all, one to whichever comes up."""
-        idle = [worker for worker, keys in client.processing().items() if not keys]
-        flights: list[_Flight] = []
+    def _send_suspect(self, client: Any) -> None:
+        """One, when its place is empty.
+
+        An idle worker gets it, since Dask chooses the emptiest. But first all that is under way must have its place, or
+        that worker might be about to get something else; and results must have been fetched, or the suspect might take
+        them with it. (To say which worker would be a trap: Dask never reconsiders a task whose worker has vanished.)
+        """
+        processing = client.processing()
+        placed = {key for keys in processing.values() for key in keys}
         with self._condition:
-            taken = {flight.worker for flight in self._flights.values()}
-            places: list[str | None] = [worker for worker in idle if worker not in taken]
-            if not places and not self._flights:
-                places = [None]
-            for worker in places[: len(self._suspects)]:
-                entry = self._suspects.popleft()
-                self._paces[entry.job.code.sha256].under_way += 1
-                flights.append(_Flight([entry], worker, suspect=True))
-        for flight in flights:
-            self._launch(client, flight)
+            if not self._suspects:
+                return
+            alone = {self._suspects[0].alone, *(flight.alone for flight in self._flights.values())}
+            settled = all(future.key in placed for future in self._flights)
+            if self._flights and ("cluster" in alone or not settled or all(processing.values())):
+                return
+            flight = self._suspects.popleft()
+            self._paces[flight.entries[0].job.code.sha256].under_way += 1
+        self._launch(client, flight)
 
     def _launch(self, client: Any, flight: _Flight) -> None:
         jobs = [entry.job for entry in flight.entries]
         try:
-            future = client.submit(
-                perform_chunk,
-                encode(jobs),
-                key=self._key(jobs),
-                workers=flight.worker,
-                allow_other_workers=flight.worker is not None,  # should that worker vanish before it arrives
-            )
+            future = client.submit(perform_chunk, encode(jobs), key=self._key(jobs))
         except Exception as error:  # noqa: BLE001  # a closed client, a payload that Dask refuses
             with self._condition:
                 self._paces[jobs[0].code.sha256].under_way -= len(jobs)
-            _answer(flight.entries, _failures(flight.entries, error))
+            _answer(flight.entries, failures(jobs, error))
             return
         with self._condition:
             self._flights[future] = flight
@@ -239,12 +222,12 @@ class DaskPool:
         """There is no cluster: every waiting job fails with the reason."""
         with self._condition:
             entries = [entry for pace in self._paces.values() for entry in pace.waiting.values()]
-            entries += self._suspects
+            entries += [entry for flight in self._suspects for entry in flight.entries]
             for pace in self._paces.values():
                 pace.waiting.clear()
             self._suspects.clear()
             self._dirty.clear()
-        _answer(entries, _failures(entries, error))
+        _answer(entries, failures([entry.job for entry in entries], error))
 
     # --- gathering
 
@@ -256,13 +239,14 @@ class DaskPool:
     def _gather(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._finished or self._closed)
+                self._condition.wait_for(lambda: self._finished or self._closed, LOOK)
                 if self._closed:
                     return
-                # What was given up is no flight any more.
-                done = {future: self._flights[future] for future in self._finished if future in self._flights}
-                self._finished.clear()
-            for future, result in _results(list(done)).items():
+                self._cluster.keep_up()
+                over = [*self._finished, *filter(is_orphan, self._flights)]
+                done = {future: self._flights[future] for future in over if future in self._flights}
+                self._finished.clear()  # what was given up is no flight any more
+            for future, result in results(list(done)).items():
                 self._land(future, _decoded(done[future], result))
 
     def _land(self, future: Any, result: list[Outcome] | BaseException) -> None:
@@ -271,10 +255,13 @@ class DaskPool:
             if flight is None:
                 return  # the pool was closed in the meantime
             if isinstance(result, BaseException):
-                if type(result).__name__ == "KilledWorker" and not flight.suspect:
-                    self._suspects.extend(flight.entries)
+                if type(result).__name__ == "KilledWorker" and not _is_culprit(future, flight, result):
+                    alone = _where_alone(
+                        flight, result, self._paces[flight.entries[0].job.code.sha256].seconds
+                    )
+                    self._suspects.extend(_Flight([entry], alone) for entry in flight.entries)
                     return
-                result = _failures(flight.entries, result)
+                result = failures([entry.job for entry in flight.entries], result)
             else:
                 self._note_pace(flight, result)
         _answer(flight.entries, result)
@@ -296,27 +283,22 @@ class DaskPool:
         pace.seconds = mean if pace.seconds is None else (pace.seconds + mean) / 2
 
 
-def _results(futures: Sequence[Any]) -> dict[Any, bytes | BaseException]:
-    """What each flight brought: in one round trip for each client, if all goes well."""
-    results: dict[Any, bytes | BaseException] = {}
-    by_client: defaultdict[Any, list[Any]] = defaultdict(list)
-    for future in futures:
-        if future.status == "finished":
-            by_client[future.client].append(future)  # the active client may be another one by now
-    for client, good in by_client.items():
-        with suppress(
-            Exception
-        ):  # a worker vanished with some results, or the client was closed: one by one, below
-            results.update(zip(good, client.gather(good), strict=True))
-    return results | {future: _result(future) for future in futures if future not in results}
+def _is_culprit(future: Any, flight: _Flight, killed: Any) -> bool:
+    """Whether the job was alone when its worker died, or was what a worker of one thread ran for a while."""
+    return flight.alone == "cluster" or (
+        flight.alone == "worker" and future.key in killed.last_worker.executing
+    )
 
 
-def _result(future: Any) -> bytes | BaseException:
-    try:
-        result: bytes = future.result()
-    except (Exception, CancelledError) as error:  # noqa: BLE001  # whatever it is, the steps must hear of it
-        return error
-    return result
+def _where_alone(flight: _Flight, killed: Any, seconds: float | None) -> Literal["worker", "cluster"]:
+    """Where a suspect must be alone next. ``seconds``: how long such a job takes, if known.
+
+    Where a worker has several threads, or Dask itself tries again on another worker (on others' clusters it does so
+    three times), an idle worker proves nothing.
+    """
+    one_try = killed.allowed_failures == 0 and killed.last_worker.nthreads == 1
+    heavy = seconds is None or seconds > HEAVY
+    return "worker" if one_try and heavy and not flight.alone else "cluster"
 
 
 def _decoded(flight: _Flight, result: bytes | BaseException) -> list[Outcome] | BaseException:
@@ -331,29 +313,3 @@ def _decoded(flight: _Flight, result: bytes | BaseException) -> list[Outcome] | 
 def _answer(entries: Sequence[_Entry], outcomes: Sequence[Outcome]) -> None:
     for entry, outcome in zip(entries, outcomes, strict=True):
         entry.answer(outcome)
-
-
-def _failures(entries: Sequence[_Entry], error: BaseException) -> list[Outcome]:
-    """Something other than the task itself went wrong: the error is named after Dask's."""
-    name = type(error).__name__
-    return [
-        Outcome(
-            job.execution,
-            job.attempt,
-            error=f"Dask.{name}",
-            cause=_CAUSES.get(name, "{error}").format(name=job.code.name, error=error),
-        )
-        for job, _ in entries
-    ]
-
-
-_CAUSES: Final = {
-    "KilledWorker": (
-        "the worker process died while it ran {name}() (killed by the system, out of memory, or os._exit; see the "
-        "worker's log). Try less data at once, or fewer workers with more memory each. Dask says: {error}"
-    ),
-    "FutureCancelledError": (
-        "the Dask client was closed or restarted before {name}() had ended. Start the execution again, with a client "
-        "that stays open. Dask says: {error}"
-    ),
-}

@@ -139,6 +139,9 @@ class SqlStore:
     def _commit(self, work: list[tuple[str, list[_Write]]]) -> set[str]:
         """Commits all of it, or (if any execution has collided) none of it; answers those that have."""
         execute = self._writer.execute
+        if len(work) == 1 and len(work[0][1]) == 1:  # one statement is a transaction by itself
+            [(arn, [(statement, parameters)])] = work
+            return set() if execute(statement, parameters).rowcount else {arn}
         losers = set()
         execute(BEGIN)
         try:

@@ -100,3 +100,41 @@ def test_a_local_cluster_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(NoCluster, match="no Dask cluster could be used: no more processes"):
         Cluster(None, said.append).client()
     assert len(said) == 1
+
+
+class Local:
+    """As a LocalCluster that has written one of its workers off."""
+
+    def __init__(self, **_: object) -> None:
+        self.worker_spec = {0: "worker", 1: "worker"}
+        self.workers = {0: "worker"}
+        self.scaled: list[int] = []
+
+    def scale(self, count: int) -> None:
+        self.scaled.append(count)
+        self.workers = dict(self.worker_spec)
+
+    def close(self) -> None:
+        pass
+
+
+class Client:
+    def __init__(self, cluster: Local, **_: object) -> None:
+        self.cluster = cluster
+        self.status = "running"
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.usefixtures("alone")
+def test_workers_that_dask_has_written_off_are_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "LocalCluster", Local)
+    monkeypatch.setattr(distributed, "Client", Client)
+    cluster = Cluster()
+    cluster.keep_up()  # there is nothing to do yet
+    local = cluster.client().cluster
+    cluster.keep_up()
+    cluster.keep_up()
+    assert local.scaled == [2]
+    cluster.close()

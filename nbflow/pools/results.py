@@ -1,0 +1,66 @@
+"""What came of chunks that were sent: their bytes, or why there are none, and how people are told."""
+
+from asyncio import CancelledError
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from nbflow.errors import NbflowError
+from nbflow.tasks.job import Job, Outcome
+
+
+class ClientClosed(NbflowError):
+    """The user's Dask client was closed while jobs were under way."""
+
+
+def results(futures: Sequence[Any]) -> dict[Any, bytes | BaseException]:
+    """What each of Dask's futures brought: in one round trip for each client, if all goes well."""
+    found: dict[Any, bytes | BaseException] = {}
+    by_client: defaultdict[Any, list[Any]] = defaultdict(list)
+    for future in futures:
+        if future.status == "finished" and not is_orphan(future):
+            by_client[future.client].append(future)  # the active client may be another one by now
+    for client, good in by_client.items():
+        # Fails if a worker vanished with some results, or the client is being closed: then one by one, below.
+        with suppress(Exception):
+            found.update(zip(good, client.gather(good), strict=True))
+    missing = [future for future in futures if future not in found]
+    return found | {f: ClientClosed() if is_orphan(f) else _result(f) for f in missing}
+
+
+def is_orphan(future: Any) -> bool:
+    """Whether its client is closed. Dask may never call back for such a future, or it raises whatever comes."""
+    return future.client.status in ("closing", "closed")
+
+
+def _result(future: Any) -> bytes | BaseException:
+    try:
+        result: bytes = future.result()
+    except (Exception, CancelledError) as error:  # noqa: BLE001  # whatever it is, the steps must hear of it
+        return ClientClosed(str(error)) if is_orphan(future) else error
+    return result
+
+
+def failures(jobs: Sequence[Job], error: BaseException) -> list[Outcome]:
+    """Something other than the task itself went wrong: the error is named after Dask's."""
+    name = type(error).__name__
+    return [
+        Outcome(
+            job.execution,
+            job.attempt,
+            error=f"Dask.{name}",
+            cause=_CAUSES.get(name, "{error}").format(name=job.code.name, error=error),
+        )
+        for job in jobs
+    ]
+
+
+_CAUSES: Final = {
+    "KilledWorker": (
+        "the worker process died while it ran {name}() (killed by the system, out of memory, or os._exit; see the "
+        "worker's log). Try less data at once, or fewer workers with more memory each. Dask says: {error}"
+    ),
+    "ClientClosed": "the Dask client was closed before {name}() had ended. Start the execution again.",
+    "FutureCancelledError": "the Dask client was restarted before {name}() had ended. Dask says: {error}",
+}

@@ -1,0 +1,118 @@
+from asyncio import CancelledError
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from nbflow.artifacts.shelf import Shelf
+from nbflow.pools.results import ClientClosed, failures, results
+from nbflow.tasks.job import Code, Job
+
+
+class Client:
+    """As Dask's: gathers all or raises."""
+
+    def __init__(self, status: str = "running") -> None:
+        self.status = status
+
+    def gather(self, futures: list["Future"]) -> list[bytes]:
+        return [future.result() for future in futures]
+
+
+@dataclass(frozen=True, eq=False)
+class Future:
+    client: Client
+    status: str
+    result: Callable[[], bytes]
+
+
+def raises(error: BaseException) -> Callable[[], bytes]:
+    def result() -> bytes:
+        raise error
+
+    return result
+
+
+def closes(client: Client) -> Callable[[], bytes]:
+    def result() -> bytes:
+        client.status = "closed"
+        raise RuntimeError("the loop is closed")
+
+    return result
+
+
+def test_each_future_has_its_result() -> None:
+    one, other = Client(), Client()
+    futures = [
+        Future(one, "finished", lambda: b"a"),
+        Future(other, "finished", lambda: b"b"),
+        Future(one, "error", raises(ValueError("c"))),
+        Future(one, "finished", lambda: b"d"),
+        Future(one, "cancelled", raises(CancelledError("e"))),
+    ]
+    found = results(futures)
+    assert [str(getattr(found[future], "args", found[future])) for future in futures] == [
+        "b'a'",
+        "b'b'",
+        "('c',)",
+        "b'd'",
+        "('e',)",
+    ]
+
+
+def test_one_lost_result_does_not_spoil_the_others() -> None:
+    client = Client()
+    good, lost = (
+        Future(client, "finished", lambda: b"a"),
+        Future(client, "finished", raises(KeyError("lost"))),
+    )
+    found = results([good, lost])
+    assert found[good] == b"a"
+    assert isinstance(found[lost], KeyError)
+
+
+@pytest.mark.parametrize("status", ["closing", "closed"])
+def test_a_closed_client_is_not_asked(status: str) -> None:
+    future = Future(Client(status), "pending", raises(AssertionError("asked")))
+    assert isinstance(results([future])[future], ClientClosed)
+
+
+def test_a_client_that_is_closed_just_now() -> None:
+    client = Client()
+    future = Future(client, "finished", closes(client))
+    assert isinstance(results([future])[future], ClientClosed)
+
+
+class KilledWorker(Exception):
+    pass
+
+
+class FutureCancelledError(Exception):
+    pass
+
+
+CAUSES = [
+    (
+        KilledWorker("4 workers {died}"),
+        "the worker process died while it ran clean() (killed",
+        "4 workers {died}",
+    ),
+    (ClientClosed(), "the Dask client was closed before clean() had ended. Start", "again."),
+    (FutureCancelledError("why"), "the Dask client was restarted before clean() had ended.", "why"),
+    (TypeError("{odd}"), "{odd}", "{odd}"),
+]
+
+
+@pytest.mark.parametrize(("error", "begin", "end"), CAUSES, ids=lambda value: type(value).__name__)
+def test_how_people_are_told(error: Any, begin: str, end: str, shelf: Shelf) -> None:
+    job = Job("execution", 7, Code("function", "clean", "0", b""), None, shelf)
+    (outcome,) = failures([job], error)
+    assert (outcome.execution, outcome.attempt, outcome.error) == (
+        "execution",
+        7,
+        f"Dask.{type(error).__name__}",
+    )
+    assert outcome.cause is not None
+    assert outcome.cause.startswith(begin)
+    assert outcome.cause.endswith(end)
