@@ -507,9 +507,12 @@ MAPPED = """
 
 
 def test_a_cluster_may_be_needed_when_the_script_has_ended(process: Start, folder: Path) -> None:
-    body = MAPPED.replace("WORK", "double") + """
+    body = (
+        MAPPED.replace("WORK", "double")
+        + """
     mapped.start([1, 2], execution_name="mapped")
     """
+    )
     result = process(script(folder, body)).end()
     assert result.code == 0
     assert "starting a Dask LocalCluster" in result.err
@@ -531,7 +534,9 @@ def gated(input):
     return input
 """
     )
-    body = MAPPED.replace("WORK", "gated") + """
+    body = (
+        MAPPED.replace("WORK", "gated")
+        + """
     import os, pathlib, time
     os.setpgrp()
     run = mapped.start([1], execution_name="mapped")
@@ -544,6 +549,7 @@ def gated(input):
         pathlib.Path("go").touch()
         print(run.result())
     """
+    )
     child = process(script(folder, body))
     child.read_until("begun")
     os.killpg(child.child.pid, signal.SIGINT)
