@@ -169,7 +169,7 @@ class Turns:
             encoded += step.encoded
             size += sum(map(len, step.encoded))
             for order in step.orders:
-                if isinstance(order, orders.WakeAt):
+                if type(order) is orders.WakeAt:
                     self._arm(live, order.due)
                 else:
                     new_orders.append(order)
@@ -291,9 +291,9 @@ class Turns:
                 self.live.pop(live.row.arn, None)
 
     def _carry_out(self, live: Live, order: orders.Order) -> None:
-        if isinstance(order, orders.RunTask) and order.attempt in live.machine.run.attempts:
+        if type(order) is orders.RunTask and order.attempt in live.machine.run.attempts:
             self._run_task(live, order)
-        elif isinstance(order, orders.CancelTask):
+        elif type(order) is orders.CancelTask:
             gave_up = [pool.cancel(live.row.arn, order.attempt) for pool in (self._ordinary, self._scattered)]
             if any(gave_up) or order.attempt not in live.submitted:
                 live.submitted.discard(order.attempt)

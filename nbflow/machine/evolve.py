@@ -28,7 +28,7 @@ def visible(run: Run, record: r.Record) -> bool:
 def forking(run: Run, record: Any) -> Frame:
     """The frame whose fork a branch record is about: BranchStarted names it, the others name the child."""
     frame = run.frames[record.frame]
-    if isinstance(record, r.BranchStarted):
+    if type(record) is r.BranchStarted:
         return frame
     assert frame.parent is not None
     return run.frames[frame.parent]

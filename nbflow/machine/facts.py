@@ -1,13 +1,13 @@
 """Facts: what happened in the world, as the shell tells it to the machine."""
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from nbflow.language.values import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """The execution begins."""
 
     input: Json
@@ -15,16 +15,14 @@ class Start:
     """The unchanging members of the context object: ``Execution`` without Input, and ``StateMachine``."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSucceeded:
+class TaskSucceeded(Struct, frozen=True):
     """An attempt at a task has its result."""
 
     attempt: int
     output: Json
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFailed:
+class TaskFailed(Struct, frozen=True):
     """An attempt at a task has failed."""
 
     attempt: int
@@ -32,33 +30,28 @@ class TaskFailed:
     cause: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Struct, frozen=True):
     """An attempt that the machine gave up is no longer at work."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """Time has passed: whatever is due at ``now`` acts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Continue:
+class Continue(Struct, frozen=True):
     """Go on with a step that stopped at its bound."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """Someone ends the execution (StopExecution)."""
 
     error: str | None = None
     cause: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Struct, frozen=True):
     """The shell cannot go on with the execution."""
 
     error: str

@@ -1,13 +1,13 @@
 """Orders: what the world still owes an execution."""
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from nbflow.language.values import Json
 
 
-@dataclass(frozen=True, slots=True)
-class RunTask:
+class RunTask(Struct, frozen=True):
     """Do one attempt at a task, and answer with TaskSucceeded or TaskFailed under the same attempt id."""
 
     attempt: int
@@ -21,22 +21,19 @@ class RunTask:
     """The error names that the state's Retry and Catch list."""
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTask:
+class CancelTask(Struct, frozen=True):
     """Give an attempt up, and say so with Cancelled. Repeated until it is said, also after the execution has ended."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class WakeAt:
+class WakeAt(Struct, frozen=True):
     """Send a Tick at this time (seconds since the epoch), or later."""
 
     due: float
 
 
-@dataclass(frozen=True, slots=True)
-class GoOn:
+class GoOn(Struct, frozen=True):
     """The step stopped at its bound: send Continue when others have had their turn."""
 
 

@@ -85,11 +85,12 @@ def _new_orders(turn: Turn, cancelling_before: int) -> list[orders.Order]:
     new: list[orders.Order] = []
     said = 0
     for record in turn.records:
-        if isinstance(record, records.TaskScheduled):
+        # Not isinstance: msgspec's metaclass makes it five times slower, and this is walked for every record.
+        if type(record) is records.TaskScheduled:
             frame = run.frames.get(record.frame)
             if frame is not None and frame.attempt is not None:
                 new.append(_run_task(run, frame.attempt))
-        elif isinstance(record, records.TaskCancelled):
+        elif type(record) is records.TaskCancelled:
             said += 1
     # Those that were given up in this turn stand at the end, in their order.
     added = len(run.cancelling) - (cancelling_before - said)

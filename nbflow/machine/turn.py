@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from nbflow.language.values import Chance, Json, Scope
 from nbflow.machine.context import context_object
@@ -19,8 +19,7 @@ MOST_BYTES: Final = 64 * 2**20
 _NONE: Final[Mapping[str, Json]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """A state is left."""
 
     output: Json
@@ -28,8 +27,7 @@ class Done:
     assigned: dict[str, Json] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """A state has failed with an error that Retry and Catch may see."""
 
     error: str | None
