@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -400,6 +401,18 @@ class Process:
                 return
         raise AssertionError(f"the child ended without saying {text!r}")
 
+    def press_ctrl_c(self, noticed: Callable[[], bool] | None = None, *, group: bool = False) -> None:
+        """Until it is noticed: a KeyboardInterrupt that falls into a callback of some library is lost."""
+        noticed = noticed or (lambda: self.child.poll() is not None)
+        for _ in range(10):
+            (os.killpg if group else os.kill)(self.child.pid, signal.SIGINT)
+            for _ in range(60):
+                with suppress(subprocess.TimeoutExpired):
+                    self.child.wait(timeout=0.05)
+                if noticed():
+                    return
+        raise AssertionError("Ctrl-C was not noticed")
+
     def end(self) -> Result:
         out, err = self.child.communicate(timeout=30)
         return Result(self.child.returncode, out, err)
@@ -429,10 +442,12 @@ def connect(folder: Path) -> None:
 def test_ctrl_c_ends_a_run_at_once_and_leaves_the_execution(process: Start, folder: Path) -> None:
     child = process("-m", "nbflow.cli", "run", "flows.py:slow", "--name", "left")
     child.read_until("execution left of endless")
-    child.child.send_signal(signal.SIGINT)
+    child.press_ctrl_c()
     result = child.end()
     assert (result.code, result.out) == (130, "")
-    assert result.err == "nbflow: left as last recorded: left (nbflow show NAME; nbflow stop NAME ends one)\n"
+    assert result.err.endswith(
+        "nbflow: left as last recorded: left (nbflow show NAME; nbflow stop NAME ends one)\n"
+    )
     connect(folder)
     run = nf.execution("left")
     assert run.status == "RUNNING"
@@ -454,12 +469,22 @@ def test_ctrl_c_in_result_ends_a_script_without_a_traceback(process: Start, fold
     """
     child = process(script(folder, body))
     child.read_until("waiting")
-    child.child.send_signal(signal.SIGINT)
+    child.press_ctrl_c()
     result = child.end()
     assert result.code == 130
     assert "nbflow: left as last recorded: left" in result.err
     connect(folder)
     assert nf.execution("left").status == "RUNNING"
+
+
+def test_ctrl_c_anywhere_in_a_script_leaves_what_runs(process: Start, folder: Path) -> None:
+    body = """
+    run = slow.start(execution_name="left")
+    raise KeyboardInterrupt  # as if it had come between two lines
+    """
+    result = process(script(folder, body)).end()
+    assert result.code == 130
+    assert "nbflow: left as last recorded: left" in result.err
 
 
 def test_a_script_may_catch_ctrl_c_and_go_on(process: Start, folder: Path) -> None:
@@ -469,6 +494,7 @@ def test_a_script_may_catch_ctrl_c_and_go_on(process: Start, folder: Path) -> No
         print("waiting", file=sys.stderr)
         run.result()
     except KeyboardInterrupt as error:
+        open("noticed", "w").close()
         print(error)
         run.stop("Enough")
         print(run.status, flush=True)
@@ -477,7 +503,7 @@ def test_a_script_may_catch_ctrl_c_and_go_on(process: Start, folder: Path) -> No
     """
     child = process(script(folder, body))
     child.read_until("waiting")
-    child.child.send_signal(signal.SIGINT)
+    child.press_ctrl_c((folder / "noticed").exists)
     result = child.end()
     assert result.code == 0
     assert result.out.splitlines()[-1] == "ABORTED"
@@ -542,8 +568,8 @@ def gated(input):
     run = mapped.start([1], execution_name="mapped")
     while not pathlib.Path("begun").exists():
         time.sleep(0.01)
-    print("begun", file=sys.stderr, flush=True)
     try:
+        print("begun", file=sys.stderr, flush=True)
         run.result()
     except KeyboardInterrupt:
         pathlib.Path("go").touch()
@@ -552,7 +578,7 @@ def gated(input):
     )
     child = process(script(folder, body))
     child.read_until("begun")
-    os.killpg(child.child.pid, signal.SIGINT)
+    child.press_ctrl_c((folder / "go").exists, group=True)
     result = child.end()
     assert (result.code, result.out) == (0, "[1]\n")
 
@@ -565,10 +591,12 @@ def test_ctrl_c_at_the_end_leaves_what_runs(process: Start, folder: Path) -> Non
     """
     child = process(script(folder, body))
     child.read_until("waiting for 1 running execution(s): left")
-    child.child.send_signal(signal.SIGINT)
+    child.press_ctrl_c()
     result = child.end()
     assert (result.code, result.out) == (130, "ended\n")
-    assert result.err == "nbflow: left as last recorded: left (nbflow show NAME; nbflow stop NAME ends one)\n"
+    assert result.err.endswith(
+        "nbflow: left as last recorded: left (nbflow show NAME; nbflow stop NAME ends one)\n"
+    )
 
 
 def test_what_a_killed_process_recorded_is_there(process: Start, shell: Shell, folder: Path) -> None:

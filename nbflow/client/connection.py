@@ -245,11 +245,11 @@ def _register_exit() -> None:
     before = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if not isinstance(error, StoppedWaiting):
+        if isinstance(error, StoppedWaiting):
+            say(str(error))
+        else:
             before(kind, error, trace)
-            return
-        say(str(error))
-        if _current is not None:
+        if isinstance(error, KeyboardInterrupt) and _current is not None:  # wherever in the script it came
             _current.leaving = True
 
     sys.excepthook = hook
