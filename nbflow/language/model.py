@@ -12,6 +12,7 @@ language is in :mod:`nbflow.language.rules`, what relates states to each other i
 :mod:`nbflow.language.graph`.
 """
 
+from functools import cached_property
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -94,6 +95,14 @@ class Work(Step):
     result_path: str | None = "$"
     retry: list[Retrier] = []
     catch: list[Catcher] = []
+
+    @cached_property
+    def expected(self) -> tuple[str, ...]:
+        """The error names that Retry and Catch list."""
+        listed = [member.error_equals for member in self.retry] + [
+            member.error_equals for member in self.catch
+        ]
+        return tuple(name for names in listed for name in names)
 
 
 class Pass(Step):

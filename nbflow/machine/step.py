@@ -69,13 +69,13 @@ def _run_task(run: Run, attempt: int) -> orders.RunTask:
     frame = run.frames[run.attempts[attempt]]
     state = frame.current
     assert isinstance(state, model.Task)
-    listed = [
-        *(member.error_equals for member in state.retry),
-        *(member.error_equals for member in state.catch),
-    ]
-    expected = tuple(name for names in listed for name in names)
     return orders.RunTask(
-        attempt, frame.state, frame.resource, frame.arguments, frame.parent is not None, expected
+        attempt,
+        frame.state,
+        frame.resource,
+        frame.arguments,
+        scattered=frame.parent is not None,
+        expected=state.expected,
     )
 
 
