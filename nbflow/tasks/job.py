@@ -1,7 +1,8 @@
-"""What travels to a pool and back."""
+"""What travels to a pool and back: named tuples, since thousands are made in a second."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.language.values import Json
@@ -26,8 +27,7 @@ class Code:
     """Where it was read from, for people; a notebook runs in this file's folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One attempt at a task."""
 
     execution: str
@@ -35,7 +35,7 @@ class Job:
     code: Code
     arguments: Json
     shelf: Shelf
-    known: dict[str, Artifact] = field(default_factory=dict)
+    known: Mapping[str, Artifact] = {}  # nobody writes to it
     """The artifacts that the arguments refer to, by hash: only these are loaded."""
     expected: tuple[str, ...] = ()
     """The error names that the state's Retry and Catch list: an exception is reported by the first of its classes
@@ -44,8 +44,7 @@ class Job:
     """The starter's working directory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How the attempt went. ``error`` is None when it succeeded."""
 
     execution: str
