@@ -14,8 +14,9 @@ from nbflow.authoring.task import Notebook, Task
 from nbflow.client.connection import Connection, current
 from nbflow.client.executions import Execution
 from nbflow.errors import NbflowError
+from nbflow.language import model
 from nbflow.language.sites import did_you_mean
-from nbflow.language.validate import parse, resources
+from nbflow.language.validate import all_states, parse, resources
 from nbflow.language.values import Json
 from nbflow.service.arns import check_name, machine_arn
 from nbflow.store.port import digest
@@ -59,7 +60,7 @@ class StateMachine:
         self._tasks = dict(tasks or {})
         named = resources(self._model)
         self._resources = sorted(set(named.values()))
-        _check_bindings(named, self._tasks)
+        _check_bindings(named, self._tasks, _unsupported(self._model))
         self.name = check_name(name or ("machine" if source is None else source.name.split(".")[0]))
 
     @property
@@ -153,8 +154,8 @@ def _pin(name: str, bound: Bound) -> Code:
     return function.pin(bound, name, keywords=False)
 
 
-def _check_bindings(named: Mapping[str, str], tasks: Mapping[str, Bound]) -> None:
-    problems = [
+def _check_bindings(named: Mapping[str, str], tasks: Mapping[str, Bound], unsupported: list[str]) -> None:
+    problems = unsupported + [
         problem for pointer, resource in named.items() if (problem := _unbound(pointer, resource, tasks))
     ]
     used = {_name(resource) for resource in named.values()}
@@ -165,6 +166,21 @@ def _check_bindings(named: Mapping[str, str], tasks: Mapping[str, Bound]) -> Non
             problems.append(f"tasks[{name!r}] is {reprlib.repr(bound)}, which cannot be called")
     if problems:
         raise BindingError("\n".join(["the definition and tasks= do not fit:", *problems]))
+
+
+def _unsupported(machine: model.StateMachine) -> list[str]:
+    """What the definition asks for that nbflow cannot do yet: it must not be passed over in silence."""
+    return [
+        f"{pointer}: {name} is not supported yet; read and write the data in tasks, and map over an array"
+        for pointer, state in all_states(machine)
+        if isinstance(state, model.Map)
+        for name, field in (
+            ("ItemReader", state.item_reader),
+            ("ItemBatcher", state.item_batcher),
+            ("ResultWriter", state.result_writer),
+        )
+        if field is not None
+    ]
 
 
 def _unbound(pointer: str, resource: str, tasks: Mapping[str, Bound]) -> str | None:

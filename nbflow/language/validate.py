@@ -25,7 +25,7 @@ from nbflow.language.model import StateMachine
 from nbflow.language.sites import Diagnostic, did_you_mean, error
 from nbflow.language.values import Json
 
-__all__ = ["DefinitionError", "Diagnostic", "diagnose", "parse", "resources"]
+__all__ = ["DefinitionError", "Diagnostic", "all_states", "diagnose", "parse", "resources"]
 
 Definition: TypeAlias = str | bytes | dict[str, Json]
 
@@ -61,20 +61,23 @@ def parse(definition: Definition) -> StateMachine:
 
 def resources(machine: StateMachine) -> dict[str, str]:
     """The Resource of every Task at any depth, by location: ``/States/Each/ItemProcessor/States/Work``."""
-    return dict(_resources("", machine))
+    return {place: state.resource for place, state in all_states(machine) if isinstance(state, model.Task)}
 
 
-def _resources(location: str, scope: model.Branch) -> Iterator[tuple[str, str]]:
+def all_states(machine: StateMachine) -> Iterator[tuple[str, model.AnyState]]:
+    """Every state at any depth with its location, a Map or Parallel before what is in it."""
+    return _all_states("", machine)
+
+
+def _all_states(location: str, scope: model.Branch) -> Iterator[tuple[str, model.AnyState]]:
     for name, state in scope.states.items():
         place = f"{location}/States/{name}"
-        match state:
-            case model.Task():
-                yield place, state.resource
-            case model.Map():
-                yield from _resources(f"{place}/ItemProcessor", state.item_processor)
-            case model.Parallel():
-                for index, branch in enumerate(state.branches):
-                    yield from _resources(f"{place}/Branches[{index}]", branch)
+        yield place, state
+        if isinstance(state, model.Map):
+            yield from _all_states(f"{place}/ItemProcessor", state.item_processor)
+        elif isinstance(state, model.Parallel):
+            for index, branch in enumerate(state.branches):
+                yield from _all_states(f"{place}/Branches[{index}]", branch)
 
 
 def _examine(definition: Definition) -> tuple[StateMachine | None, list[Diagnostic]]:
