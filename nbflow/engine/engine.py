@@ -84,10 +84,7 @@ class Engine:
         Nothing is ordered again. The store's unique (execution, step) decides between the two engines: the future is
         done when the end is durable, and fails with AlreadyExists if the other one wrote the next step.
         """
-        live = Live(row, Machine.of(definition, self._chance), {}, "", step=len(steps))
-        for records in steps:
-            for record in records:
-                live.machine.evolve(record)
+        live = Live(row, Machine.rebuilt(definition, self._chance, steps), {}, "", step=len(steps))
         live.started.set_result(None)
         if live.machine.run.ended:
             live.ended.set_result(None)

@@ -208,12 +208,9 @@ class Turns:
         reason = f"nbflow could not go on with it ({type(error).__name__}: {error})"
         text = f"execution {live.row.arn} cannot go on: {reason}"
         try:
-            live.machine = Machine.of(live.machine.run.definition, live.machine.chance)
-            live.step = 0
-            for row in self._store.journal(live.row.arn):
-                live.step += 1
-                for record in decode(row.records, row.format):
-                    live.machine.evolve(record)
+            run, chance = live.machine.run, live.machine.chance
+            steps = [decode(row.records, row.format) for row in self._store.journal(live.row.arn)]
+            live.machine, live.step = Machine.rebuilt(run.definition, chance, steps), len(steps)
             if live.step and not live.machine.run.ended:
                 live.mailbox.clear()
                 live.mailbox.append(Arrival(facts.Fail("States.Runtime", reason)))

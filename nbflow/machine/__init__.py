@@ -8,7 +8,7 @@ Three functions work on it:
     A *fact* is something that happened in the world (:mod:`~nbflow.machine.facts`). A step reads the
     definition, evaluates expressions, and answers with *records* (what we remember,
     :mod:`~nbflow.machine.records`) and *orders* (what the world must now do, :mod:`~nbflow.machine.orders`).
-    It is bounded: it ends when nothing can move, or after 256 records.
+    It is bounded: it ends when nothing can move, after 256 records, or after 64 MiB.
 
 ``evolve(record)`` **remembers**
     It is the only writer of the state. It evaluates no expression and knows no clock, so that folding the same records

@@ -24,8 +24,7 @@ def history(definition: model.StateMachine, records: Iterable[r.Record]) -> Iter
     """The events of an execution, in AWS's shapes."""
     run = Run(definition)
     for record in records:
-        shown = type(record) is r.ExecutionStarted or visible(run, record)
-        if not shown:
+        if not visible(run, record):
             evolve(run, record)
             continue
         previous = _previous(run, record)

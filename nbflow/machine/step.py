@@ -1,6 +1,6 @@
 """``step``: a fact comes in, records and orders go out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -35,6 +35,17 @@ class Machine:
     def of(cls, definition: model.StateMachine, chance: Chance) -> "Machine":
         """A machine whose execution has not started."""
         return cls(Run(definition), chance)
+
+    @classmethod
+    def rebuilt(
+        cls, definition: model.StateMachine, chance: Chance, steps: Iterable[Iterable[records.Record]]
+    ) -> "Machine":
+        """The machine as the recorded steps of its execution have left it."""
+        machine = cls.of(definition, chance)
+        for step in steps:
+            for record in step:
+                machine.evolve(record)
+        return machine
 
     def evolve(self, record: records.Record) -> None:
         """Take a record into the state, as when rebuilding it from the journal."""
@@ -85,7 +96,7 @@ def _new_orders(turn: Turn, cancelling_before: int) -> list[orders.Order]:
     new: list[orders.Order] = []
     said = 0
     for record in turn.records:
-        # Not isinstance: msgspec's metaclass makes it five times slower, and this is walked for every record.
+        # Not isinstance: msgspec's metaclass makes it several times slower, and this is walked for every record.
         if type(record) is records.TaskScheduled:
             frame = run.frames.get(record.frame)
             if frame is not None and frame.attempt is not None:

@@ -82,10 +82,8 @@ class Driver:
     def restart(self) -> None:
         """Lose the memory, rebuild it from the journal, and find the same state and the same orders."""
         self.crashes += 1
-        rebuilt = Machine.of(self.definition, self.machine.chance)
-        for row in self.journal:
-            for record in decode(row):
-                rebuilt.evolve(record)
+        steps = [decode(row) for row in self.journal]
+        rebuilt = Machine.rebuilt(self.definition, self.machine.chance, steps)
         assert rebuilt.run == self.run
         assert list(rebuilt.run.ready) == list(self.run.ready)
         assert rebuilt.outstanding() == self.machine.outstanding()

@@ -4,7 +4,7 @@ import threading
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,11 +130,8 @@ def _raise() -> None:
 @pytest.mark.parametrize("body", [lambda: None, _raise], ids=["ends", "raises"])
 def test_the_streams_are_restored(body: Callable[[], None]) -> None:
     before = sys.stdout, sys.stderr
-    try:
-        with captured():
-            body()
-    except ValueError:
-        pass
+    with suppress(ValueError), captured():
+        body()
     assert (sys.stdout, sys.stderr) == before
 
 
