@@ -314,7 +314,8 @@ class Turns:
             expected=order.expected,
             directory=live.directory,
         )
-        pool = self._scattered if order.scattered and code.kind == "function" else self._ordinary
+        on_dask = code.on == "dask" if code.on else order.scattered
+        pool = self._scattered if on_dask and code.kind == "function" else self._ordinary
         live.submitted.add(order.attempt)
         try:
             pool.submit(job, self.answer)

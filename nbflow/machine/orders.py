@@ -18,7 +18,7 @@ class RunTask(Struct, frozen=True):
     scattered: bool
     """True inside a Map or Parallel: there are siblings that could run at the same time."""
     expected: tuple[str, ...]
-    """The error names that the state's Retry and Catch list."""
+    """The error names that Retry and Catch list, of the state and of the Maps and Parallels around it."""
 
 
 class CancelTask(Struct, frozen=True):

@@ -86,8 +86,21 @@ def _run_task(run: Run, attempt: int) -> orders.RunTask:
         frame.resource,
         frame.arguments,
         scattered=frame.parent is not None,
-        expected=state.expected,
+        expected=_expected(run, frame),
     )
+
+
+def _expected(run: Run, frame: Frame) -> tuple[str, ...]:
+    """The error names that the state lists, and then those of the Maps and Parallels around it.
+
+    An iteration's failure becomes its Map's. So the name under which a task fails has to be one that the Map knows, if
+    the task's own state lists none: ``except OSError`` around a Map means what Python means by it.
+    """
+    state = frame.current
+    assert isinstance(state, model.Work)
+    if frame.parent is None:
+        return state.expected
+    return state.expected + _expected(run, run.frames[frame.parent])
 
 
 def _new_orders(turn: Turn, cancelling_before: int) -> list[orders.Order]:

@@ -1,5 +1,6 @@
 """Function tasks: a Python function, pinned by value, called with the state's input."""
 
+import dis
 import functools
 import hashlib
 import inspect
@@ -7,11 +8,12 @@ import re
 import sys
 import sysconfig
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, get_args
 
 import cloudpickle
@@ -37,17 +39,83 @@ def pin(function: Callable[..., Any], name: str, *, keywords: bool) -> Code:
     target = function
     while isinstance(target, functools.partial):
         target = target.func
-    try:
-        with _by_value(inspect.getmodule(target)):
+    with _by_value(inspect.getmodule(target)):
+        try:
             content: bytes = cloudpickle.dumps(function)
-    except Exception as error:  # pickling runs arbitrary __reduce__ methods
-        raise NotPortable(
-            f"task {name!r} cannot be sent to a worker: {error}. It may only use globals that can be pickled: "
-            "open files, connections and locks are best made inside the function."
-        ) from error
+        except Exception as error:  # pickling runs arbitrary __reduce__ methods
+            culprit = _unpicklable(target)
+            raise NotPortable(
+                f"task {name!r} cannot be sent to a worker: {f'{culprit}: ' if culprit else ''}{error}. It may only "
+                "use globals that can be pickled: open files, connections and locks are best made inside the function."
+            ) from error
+        if len(content) > LARGE:
+            _weigh(target, name)
     code = getattr(inspect.unwrap(target), "__code__", None)  # a builtin or a callable object has none
     path = getattr(code, "co_filename", "")
     return Code("function", name, hashlib.sha256(content).hexdigest(), content, keywords, path)
+
+
+LARGE: Final = 1_000_000
+TOO_LARGE: Final = 10_000_000
+"""Bytes of a pickled global that travels with the code of a task: from here on it is warned about, or refused."""
+
+
+def _weigh(target: Callable[..., Any], name: str) -> None:
+    """Warn of a large global that the function takes along. Raises NotPortable if one is too large."""
+    for variable, value in _captured(target):
+        size = len(cloudpickle.dumps(value))
+        if size <= LARGE:
+            continue
+        message = (
+            f"task {name!r} uses the global {variable!r} ({size / 1e6:,.0f} MB), which travels with its code to every "
+            "worker; pass it as an argument (it then travels by reference), or read it inside the function"
+        )
+        if size > TOO_LARGE:
+            raise NotPortable(message)
+        warnings.warn(message, stacklevel=2)
+
+
+def _unpicklable(target: Callable[..., Any]) -> str | None:
+    """The name of the first global that cannot be pickled, for the message."""
+    for variable, value in _captured(target):
+        try:
+            cloudpickle.dumps(value)
+        except Exception:  # noqa: BLE001  # pickling runs arbitrary __reduce__ methods
+            return f"its global {variable!r}"
+    return None
+
+
+def _captured(target: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """The values that the function, and the functions that it calls by value, take from around them, by name."""
+    todo, seen = [target], set[int]()
+    while todo:
+        function = inspect.unwrap(todo.pop())
+        if id(function) in seen or not isinstance(function, FunctionType):
+            continue
+        seen.add(id(function))
+        used = _global_names(function.__code__) & function.__globals__.keys()
+        around = [(name, function.__globals__[name]) for name in sorted(used)]
+        for name, value in around + _closed_over(function):
+            if isinstance(value, FunctionType) and value.__module__ == function.__module__:
+                todo.append(value)
+            elif not isinstance(value, ModuleType):
+                yield name, value
+
+
+def _global_names(code: CodeType) -> set[str]:
+    """The globals that the code, and the code within it, reads."""
+    inner = (_global_names(const) for const in code.co_consts if isinstance(const, CodeType))
+    read = (each.argval for each in dis.get_instructions(code) if each.opname == "LOAD_GLOBAL")
+    return set(read).union(*inner)
+
+
+def _closed_over(function: FunctionType) -> list[tuple[str, Any]]:
+    """The variables of the functions around it that it uses, but for those that have no value yet."""
+    found = []
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # the cell is empty
+            found.append((name, cell.cell_contents))
+    return found
 
 
 _registry_lock: Final = threading.Lock()

@@ -8,6 +8,7 @@ from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.language.values import Json
 
 Kind: TypeAlias = Literal["function", "notebook"]
+Place: TypeAlias = Literal["", "dask", "local"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Code:
     """A function: takes the members of the arguments as keywords (``nf.task``), not the arguments as one value."""
     path: str = ""
     """Where it was read from, for people; a notebook runs in this file's folder."""
+    on: Place = ""
+    """Where it wants to run; by default on Dask inside a Map or Parallel, else in the starter's process."""
+    returns: str = ""
+    """What its result has to be, since the definition relies on it: number, string, boolean, array, array[2] (of two)
+    or object."""
 
 
 class Job(NamedTuple):
@@ -38,8 +44,8 @@ class Job(NamedTuple):
     known: Mapping[str, Artifact] = {}  # nobody writes to it
     """The artifacts that the arguments refer to, by hash: only these are loaded."""
     expected: tuple[str, ...] = ()
-    """The error names that the state's Retry and Catch list: an exception is reported by the first of its classes
-    among them."""
+    """The error names that Retry and Catch list, of the state and of those around it: an exception is reported by the
+    first of its classes among them."""
     directory: str = ""
     """The starter's working directory."""
 

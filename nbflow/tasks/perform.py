@@ -2,19 +2,20 @@
 
 import json
 import os
+import reprlib
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.artifacts.values import pack
-from nbflow.errors import NbflowError
+from nbflow.errors import Fail, NbflowError
 from nbflow.language.values import Json
 from nbflow.tasks import function, notebook
 from nbflow.tasks.capture import captured
-from nbflow.tasks.job import Job, Outcome
+from nbflow.tasks.job import Code, Job, Outcome
 
 LONGEST_CAUSE: Final = 32_768
 """Characters (AWS API reference, "SendTaskFailure": cause)."""
@@ -45,7 +46,36 @@ def perform(job: Job) -> Outcome:
 
 
 def _function(job: Job) -> tuple[Json, list[Artifact]]:
-    return pack(function.call(job), job.shelf)
+    output, artifacts = pack(function.call(job), job.shelf)
+    if job.code.returns:
+        _check(output, job.code)
+    return output, artifacts
+
+
+class WrongResult(NbflowError):
+    """A task's result is not what its annotation says, and the definition relies on that."""
+
+
+def _check(output: Json, code: Code) -> None:
+    """Raises WrongResult if the output is not what the code's ``returns`` says."""
+    kind, _, size = code.returns.rstrip("]").partition("[")
+    if not isinstance(output, _KINDS[kind]) or (isinstance(output, bool) and kind != "boolean"):
+        found = "null" if output is None else f"the {type(output).__name__} {reprlib.repr(output)}"
+        raise WrongResult(
+            f"{code.name}() returned {found}, but its annotation says that it returns another type "
+            f"({kind} in JSON), which the flow relies on; mend one of the two"
+        )
+    if size and isinstance(output, list) and len(output) != int(size):
+        raise WrongResult(f"{code.name}() returned {len(output)} values, but its annotation says {size}")
+
+
+_KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "number": (int, float),
+    "string": str,
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+}
 
 
 _DO: Final = {"function": _function, "notebook": notebook.run}
@@ -69,6 +99,8 @@ def _failed(raised: BaseException, expected: Sequence[str]) -> _Failed:
 def _name(raised: BaseException, expected: Sequence[str]) -> str:
     """The first class of the exception that Retry or Catch lists, so that ``OSError`` means what Python means by it."""
     names = [_class_name(kind) for kind in type(raised).__mro__]
+    if isinstance(raised, Fail):
+        names.insert(0, raised.error)
     return next((name for name in names if name in expected), names[0])
 
 

@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from nbflow.pools.port import Answer
 from nbflow.store.port import Append, ArtifactRow, ExecutionRow, MachineRow, StoreError, digest
 from nbflow.store.sql import SqlStore, open_store
 from nbflow.tasks import function
-from nbflow.tasks.job import Job, Outcome
+from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.testing import ScriptedPool, VirtualClock
 from tests.machine.driver import CONTEXT, TASK
 
@@ -147,6 +148,19 @@ def test_what_is_inside_a_map_goes_to_the_scattered_pool(desk: Desk) -> None:
     desk.settle()
     assert desk.row().output == "[2,4,6]"
     assert (len(desk.threads.done), len(desk.dask.done)) == (0, 3)
+
+
+def test_a_task_runs_where_it_wants_to(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin = function.pin
+
+    def pinned(task: Callable[..., object], name: str, *, keywords: bool) -> Code:
+        return replace(pin(task, name, keywords=keywords), on="dask" if name == "run" else "local")
+
+    monkeypatch.setattr(function, "pin", pinned)
+    desk.start({"T": task("run")}, 1, {"run": double})
+    desk.start({"M": mapped(task("other"))}, [1, 2], {"other": double}, name="other")
+    desk.settle()
+    assert (len(desk.dask.done), len(desk.threads.done)) == (1, 2)
 
 
 def test_a_wait_of_a_year_takes_no_time(desk: Desk) -> None:

@@ -240,6 +240,17 @@ def test_an_order_carries_what_a_pool_needs() -> None:
     assert order == orders.RunTask(6, "I", TASK, 5, scattered=True, expected=("Boom",))
 
 
+def test_an_order_knows_the_errors_that_the_states_around_it_expect() -> None:
+    catch = [{"ErrorEquals": ["OSError"], "Next": "E"}]
+    task = {"Type": "Task", "Resource": TASK, "Retry": RETRY, "End": True}
+    inner = {"Type": "Parallel", "Branches": [{"StartAt": "T", "States": {"T": task}}], "End": True}
+    outer = {**mapped(inner)["States"]["S"], "Catch": catch, "Next": "E"}
+    del outer["End"]
+    driver = Driver({"StartAt": "M", "States": {"M": outer, "E": {"Type": "Succeed"}}}).start([5])
+    [order] = [order for order in driver.todo if isinstance(order, orders.RunTask)]
+    assert order.expected == ("Boom", "OSError")
+
+
 def test_a_failure_at_the_bound_of_a_step() -> None:
     """300 waits end at once, and the failure of the first falls beyond what one step takes in."""
     inner = {"Type": "Wait", "Seconds": 1, "QueryLanguage": "JSONata", "Output": "{% $nope %}", "End": True}

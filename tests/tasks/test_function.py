@@ -192,6 +192,39 @@ def test_a_global_that_cannot_be_pickled(users: ModuleType) -> None:
     assert not cloudpickle.list_registry_pickle_by_value()
 
 
+def test_the_global_that_cannot_be_pickled_is_named(users: ModuleType) -> None:
+    with pytest.raises(NotPortable, match="its global 'LOCK'"):
+        pin(users.uses_a_lock, "locked", keywords=False)
+
+
+def weighed(size: int, **more: Any) -> Callable[..., Any]:
+    """A function, one helper away from a global of so many bytes."""
+    source = "def main(x):\n    return helper(x)\ndef helper(x):\n    return [data[0], x.unused]\n"
+    namespace: dict[str, Any] = {"__name__": "__main__", "data": bytes(size), "unused": bytes(size), **more}
+    exec(source, namespace)
+    function: Callable[..., Any] = namespace["main"]
+    return function
+
+
+def test_a_large_global_is_warned_about() -> None:
+    with pytest.warns(UserWarning, match=r"'big' uses the global 'data' \(2 MB\).*pass it as an argument"):
+        pin(weighed(2_000_000), "big", keywords=False)
+
+
+def test_a_global_that_is_too_large_is_refused_and_named() -> None:
+    with pytest.raises(NotPortable, match=r"'big' uses the global 'data' \(20 MB\)"):
+        pin(weighed(20_000_000), "big", keywords=False)
+
+
+def test_a_large_value_of_a_function_around_it_is_named_too() -> None:
+    def around() -> Callable[[], int]:
+        table = bytes(20_000_000)
+        return lambda: table[0]
+
+    with pytest.raises(NotPortable, match="the global 'table'"):
+        pin(around(), "inner", keywords=False)
+
+
 def test_two_threads_that_pin_at_once(users: ModuleType, elsewhere: Callable[[], None], shelf: Shelf) -> None:
     """cloudpickle's registry is the process's: whoever is done first must not spoil it for the other."""
     together = threading.Barrier(4, timeout=10)

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nbflow.artifacts.shelf import Shelf
-from nbflow.errors import NbflowError
+from nbflow.errors import Fail, NbflowError
 from nbflow.tasks import perform as module
 from nbflow.tasks.function import pin
 from nbflow.tasks.job import Code, Job, Outcome
@@ -102,6 +102,10 @@ FAILURES = [
     ),
     Case("nbflow's", raises(OurOwn("us")), "nbflow.OurOwn", "us"),
     Case("nbflow's, expected", raises(OurOwn("us")), "nbflow.NbflowError", "us", ("nbflow.NbflowError",)),
+    Case("its own error name", raises(Fail("NoData", "nothing")), "NoData", "nothing"),
+    Case("its own error name, without a cause", raises(Fail("NoData")), "NoData", "NoData"),
+    Case("a Fail, expected", raises(Fail("NoData", "x")), "nbflow.Fail", "x", ("nbflow.Fail",)),
+    Case("its own name, expected", raises(Fail("NoData", "x")), "NoData", "x", ("nbflow.Fail", "NoData")),
     Case("sys.exit", lambda _: sys.exit(3), "SystemExit", "3"),
     Case("sys.exit without a code", lambda _: sys.exit(), "SystemExit", ""),
     Case("interrupted", raises(KeyboardInterrupt()), "KeyboardInterrupt", ""),
@@ -310,3 +314,29 @@ def test_whatever_a_task_returns_there_is_an_outcome(
         outcome = perform(Job("execution", 1, code, None, shelf))
     assert outcome.error in (None, "nbflow.NotJson")
     assert json.loads(json.dumps(outcome.output)) == outcome.output
+
+
+@pytest.mark.parametrize(
+    ("returns", "good", "bad", "says"),
+    [
+        ("number", 1.5, True, "returned the bool True"),
+        ("number", 1, "1", "returned the str '1'"),
+        ("string", "", None, "returned null"),
+        ("boolean", False, 0, "returned the int 0"),
+        ("array", [], {}, "returned the dict {}"),
+        ("array[2]", (1, [2]), (1, 2, 3), "returned 3 values, but its annotation says 2"),
+        ("object", {}, [], "returned the list []"),
+    ],
+)
+def test_a_result_that_the_definition_relies_on_is_checked(
+    returns: str, good: object, bad: object, says: str, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = Code("function", "task", "0", b"", returns=returns)
+
+    def outcome(result: object) -> Outcome:
+        monkeypatch.setattr("nbflow.tasks.function.load", lambda code: lambda _: result)
+        return perform(Job("execution", 7, code, None, shelf))
+
+    assert outcome(good).error is None
+    assert outcome(bad).error == "nbflow.WrongResult"
+    assert f"task() {says}" in (outcome(bad).cause or "")
