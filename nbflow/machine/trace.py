@@ -153,8 +153,7 @@ class Trace:
 
     def _exited(self, record: r.StateExited, frame: Frame) -> Visit:
         visit = self._current[frame.id]
-        visit.exited_at = record.at
-        visit.status = "CAUGHT" if visit.failed else "SUCCEEDED"
+        _close(visit, "CAUGHT" if visit.failed else "SUCCEEDED", record.at)
         visit.output = (
             record.output
             if record.origin == "value"
