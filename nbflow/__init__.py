@@ -4,15 +4,22 @@
 costs next to nothing.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nbflow.artifacts.values import NotJson as NotJson
     from nbflow.artifacts.values import Ref as Ref
+    from nbflow.authoring.source import FlowError as FlowError
+    from nbflow.authoring.task import Retry as Retry
     from nbflow.authoring.task import Task as Task
     from nbflow.authoring.task import notebook as notebook
     from nbflow.authoring.task import task as task
+    from nbflow.authoring.words import TaskFailed as TaskFailed
+    from nbflow.authoring.words import map as map
+    from nbflow.authoring.words import parallel as parallel
+    from nbflow.authoring.words import wait as wait
     from nbflow.client.connection import StoppedWaiting as StoppedWaiting
     from nbflow.client.connection import connect as connect
     from nbflow.client.connection import disconnect as disconnect
@@ -21,8 +28,11 @@ if TYPE_CHECKING:
     from nbflow.client.executions import Step as Step
     from nbflow.client.executions import execution as execution
     from nbflow.client.executions import executions as executions
+    from nbflow.client.flows import Flow as Flow
+    from nbflow.client.flows import flow as flow
     from nbflow.client.machines import BindingError as BindingError
     from nbflow.client.machines import StateMachine as StateMachine
+    from nbflow.errors import Fail as Fail
     from nbflow.errors import NbflowError as NbflowError
     from nbflow.language.validate import DefinitionError as DefinitionError
     from nbflow.service.errors import ApiError as ApiError
@@ -34,20 +44,29 @@ _HOME = {
     "DefinitionError": "nbflow.language.validate",
     "Execution": "nbflow.client.executions",
     "ExecutionFailed": "nbflow.client.executions",
+    "Fail": "nbflow.errors",
+    "Flow": "nbflow.client.flows",
+    "FlowError": "nbflow.authoring.source",
     "NbflowError": "nbflow.errors",
     "NotJson": "nbflow.artifacts.values",
     "Ref": "nbflow.artifacts.values",
+    "Retry": "nbflow.authoring.task",
     "StateMachine": "nbflow.client.machines",
     "Step": "nbflow.client.executions",
     "StoppedWaiting": "nbflow.client.connection",
     "StoreError": "nbflow.store.port",
     "Task": "nbflow.authoring.task",
+    "TaskFailed": "nbflow.authoring.words",
     "connect": "nbflow.client.connection",
     "disconnect": "nbflow.client.connection",
     "execution": "nbflow.client.executions",
     "executions": "nbflow.client.executions",
+    "flow": "nbflow.client.flows",
+    "map": "nbflow.authoring.words",
     "notebook": "nbflow.authoring.task",
+    "parallel": "nbflow.authoring.words",
     "task": "nbflow.authoring.task",
+    "wait": "nbflow.authoring.words",
 }
 
 __all__ = list(_HOME)
@@ -68,3 +87,18 @@ if (
 
 def __dir__() -> list[str]:
     return sorted([*_HOME, *(name for name in globals() if name.startswith("__"))])
+
+
+def load_ipython_extension(shell: object) -> None:
+    """``%load_ext nbflow``, which ``import nbflow`` in a notebook does by itself."""
+    import_module("nbflow.jupyter").activate(shell)
+
+
+def _activate() -> None:
+    """In IPython, the import brings the magics and the panel."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        load_ipython_extension(shell)
+
+
+_activate()

@@ -5,18 +5,16 @@ could not be done; 2, the command line is wrong; 130, interrupted. What a comman
 that ``--help`` and mistakes are answered at once.
 """
 
-import importlib.util
 import sys
-import traceback
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import nbflow as nf
+from nbflow import files
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +89,7 @@ def run(
         str,
         typer.Argument(
             metavar="FILE",
-            help="FILE.asl.json, FILE.yaml or FILE.py; FILE.py:NAME picks one of its state machines.",
+            help="FILE.asl.json, .yaml, .py or .ipynb; FILE.py:NAME picks one of its flows and state machines.",
         ),
     ],
     input: Annotated[
@@ -117,7 +115,8 @@ def run(
     the command and leaves the execution as last recorded.
     """
     value = _input(input)
-    machine = _machine(file, tasks)
+    store = _absolute(store)  # a notebook's folder becomes the working directory
+    machine = files.machine_in(file, tasks)
     if store is not None or dask is not None:  # otherwise what FILE.py has connected to stays
         nf.connect(store, dask=dask)
     started = machine.start(value, execution_name=name)
@@ -231,7 +230,10 @@ def stop(
 
 @app.command()
 def validate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A definition: FILE.asl.json or FILE.yaml.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="As for run: FILE.asl.json, .yaml, .py[:NAME] or .ipynb[:NAME]."),
+    ],
 ) -> None:
     """Check a definition.
 
@@ -240,7 +242,8 @@ def validate(
     from nbflow.client.machines import read_definition
     from nbflow.language.validate import diagnose
 
-    found = diagnose(read_definition(file)[0])
+    is_code = file.partition(":")[0].endswith(files.CODE)
+    found = diagnose(files.machine_in(file, None).definition if is_code else read_definition(Path(file))[0])
     for diagnostic in found:
         typer.echo(f"{diagnostic.severity} {diagnostic}")
     errors = sum(diagnostic.severity == "ERROR" for diagnostic in found)
@@ -268,88 +271,10 @@ def _input(text: str) -> "Json":
         raise typer.BadParameter(str(error), param_hint="--input") from error
 
 
-def _machine(file: str, tasks: Path | None) -> "nf.StateMachine":
-    path, _, wanted = file.partition(":")
-    if path.endswith(".ipynb"):
-        raise typer.BadParameter(
-            f"{path}: a notebook is no state machine; bind it as a task, nf.notebook({path!r}), or run its cells",
-            param_hint="FILE",
-        )
-    if not Path(path).is_file():
-        raise typer.BadParameter(f"there is no file {path}", param_hint="FILE")
-    if path.endswith(".py"):
-        if tasks is not None:
-            raise typer.BadParameter("is for definitions; a Python file binds its own", param_hint="--tasks")
-        return _defined_in(_load(Path(path)), path, wanted)
-    offered = {} if tasks is None else _functions(_load(tasks))
-    from nbflow.client.machines import task_names
-
-    named = task_names(Path(path))
-    missing = sorted(named - offered.keys())
-    if missing:
-        lacks = f"{tasks} does not define" if tasks else "give a Python file that defines"
-        raise typer.BadParameter(
-            f"{path} names functions; {lacks} {', '.join(missing)}", param_hint="--tasks"
-        )
-    return nf.StateMachine(Path(path), tasks={name: offered[name] for name in named})
-
-
-def _defined_in(module: ModuleType, path: str, wanted: str) -> "nf.StateMachine":
-    """The one state machine of a Python file, or the one that is wanted, by its variable or its name."""
-    machines = {name: value for name, value in vars(module).items() if isinstance(value, nf.StateMachine)}
-    chosen = {name: value for name, value in machines.items() if wanted in ("", name, value.name)}
-    if len(set(map(id, chosen.values()))) == 1:
-        return next(iter(chosen.values()))
-    what = f"no state machine {wanted!r}" if wanted else f"{len(machines) or 'no'} state machines"
-    known = f": {', '.join(machines)}; pick one with {path}:NAME" if machines else ""
-    raise typer.BadParameter(f"{path} defines {what}{known}", param_hint="FILE")
-
-
-def _load(path: Path) -> ModuleType:
-    """Run a Python file as a module, with its folder importable, as ``python FILE`` does."""
-    if not path.is_file():
-        raise typer.BadParameter(f"there is no file {path}", param_hint="--tasks")
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
-    if spec is None or spec.loader is None:
-        raise typer.BadParameter(f"{path} is no Python file", param_hint="--tasks")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    try:
-        spec.loader.exec_module(module)
-    except nf.NbflowError:
-        raise
-    except Exception as error:
-        raise nf.NbflowError(f"{path} cannot be run:\n\n{_traceback(error)}") from error
-    return module
-
-
-def _traceback(error: Exception) -> str:
-    """Without the frames of the import, which are ours."""
-    formatted = traceback.TracebackException.from_exception(error)
-    ours = (__file__, "<frozen importlib")
-    formatted.stack = traceback.StackSummary.from_list(
-        [frame for frame in formatted.stack if not frame.filename.startswith(ours)]
-    )
-    return "".join(formatted.format()).rstrip()
-
-
-def _functions(module: ModuleType) -> dict[str, Any]:
-    """What a file offers as tasks: its tasks, notebooks and functions, by name."""
-    from nbflow.authoring.task import Notebook, Task
-
-    return {
-        (value.name if isinstance(value, Task) else name): value
-        for name, value in vars(module).items()
-        if isinstance(value, Task | Notebook)
-        or (
-            callable(value)
-            and getattr(value, "__module__", "") == module.__name__
-            and not isinstance(value, type)
-        )
-    }
+def _absolute(store: str | None) -> str | None:
+    """A store's URL that does not depend on the working directory."""
+    path = (store or "").removeprefix("sqlite:///")
+    return store if path in ("", store) else f"sqlite:///{Path(path).absolute()}"
 
 
 def _step(run: "nf.Execution", text: str) -> "nf.Step":

@@ -194,7 +194,7 @@ WRONG = [
     Wrong("several machines", ["run", "flows.py"], "flows.py defines 5 state machines: good, bad, nan, slow, also_good; pick one with flows.py:NAME"),
     Wrong("another machine", ["run", "flows.py:zzz"], "flows.py defines no state machine 'zzz': good,"),
     Wrong("no machine", ["run", "empty.py"], "empty.py defines no state machines"),
-    Wrong("a notebook", ["run", "work.ipynb"], "a notebook is no state machine; bind it as a task, nf.notebook('work.ipynb')"),
+    Wrong("no such notebook", ["run", "work.ipynb"], "FILE: there is no file work.ipynb"),
     Wrong("tasks of a Python file", ["run", "flows.py:good", "--tasks", "flows.py"], "a Python file binds its own"),
     Wrong("no such tasks", ["run", "wait.asl.yaml", "--tasks", "nope.py"], "--tasks: there is no file nope.py"),
     Wrong("input is no JSON", ["run", "flows.py:good", "-i", "{bad"], "--input: Invalid State Machine Execution Input: 'Expecting property name enclosed in double quotes at line 1 column 2'"),
@@ -212,7 +212,8 @@ WRONG = [
     Wrong("nothing to stop", ["stop", "zzz"], "nbflow: there is no execution 'zzz'", 1),
     Wrong("nothing to tell of", ["history", "zzz"], "nbflow: there is no execution 'zzz'", 1),
     Wrong("nothing to validate", ["validate", "nope.json"], "nbflow: there is no file nope.json", 1),
-    Wrong("to validate: no text", ["validate", "flows.py"], "nbflow: flows.py is neither JSON nor YAML", 1),
+    Wrong("to validate: no text", ["validate", "flows.txt"], "nbflow: flows.txt is neither JSON nor YAML", 1),
+    Wrong("to validate: several", ["validate", "flows.py"], "flows.py defines 5 state machines"),
 ]  # fmt: skip
 
 
@@ -221,7 +222,7 @@ def test_a_mistake_is_one_message_on_standard_error(shell: Shell, folder: Path, 
     (folder / "empty.py").touch()
     (folder / "error.py").write_text("import json\nundefined\n")
     (folder / "bad.asl.json").write_text('{"StartAt": "A", "States": {"A": {"Type": "Task", "End": true}}}')
-    (folder / "bad.py").touch()
+    (folder / "flows.txt").write_text("a: b: c")
     result = shell(*case.arguments)
     assert result.code == case.code
     assert result.out == ""

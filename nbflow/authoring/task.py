@@ -1,25 +1,117 @@
-"""``@nf.task`` and ``nf.notebook``: Python functions and notebooks that a Task state can name."""
+"""``@nf.task``, ``nf.notebook`` and ``nf.Retry``: Python functions and notebooks that a Task state can name."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, ParamSpec, TypeVar, overload
+from typing import Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeAlias, TypeVar, overload
+
+from nbflow.errors import NbflowError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+Place: TypeAlias = Literal["dask", "local"]
 
-class Task(Generic[P, R]):
+_LONGEST: Final = 99_999_999
+"""Seconds: AWS's limit of TimeoutSeconds and IntervalSeconds."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Retry:
+    """Try a task again when it fails with one of ``errors``: names, or exception classes; all errors, if none is given.
+
+    ``interval`` is the wait before the first retry, in seconds; it grows by the factor ``backoff`` up to ``max_delay``.
+    With ``jitter`` each wait is drawn at random between nothing and that. (ASL, "Retrying after error".)
+    """
+
+    errors: tuple[str | type[BaseException], ...]
+    max_attempts: int
+    interval: int
+    backoff: float
+    max_delay: int | None
+    jitter: bool
+
+    def __init__(
+        self,
+        *errors: str | type[BaseException],
+        max_attempts: int = 3,
+        interval: int = 1,
+        backoff: float = 2.0,
+        max_delay: int | None = None,
+        jitter: bool = False,
+    ) -> None:
+        for error in errors:
+            if not (isinstance(error, str) and error) and not _is_exception(error):
+                raise NbflowError(
+                    f"nf.Retry takes the errors' names or exception classes, not {error!r}: nf.Retry(OSError)"
+                )
+        _check_whole("nf.Retry(max_attempts=…)", max_attempts, 0)
+        _check_whole("nf.Retry(interval=…)", interval, 0)
+        if (
+            isinstance(backoff, bool)
+            or not isinstance(backoff, int | float)
+            or not 1 <= backoff < float("inf")
+        ):
+            raise NbflowError(f"nf.Retry(backoff=…) is a factor of at least 1.0, not {backoff!r}")
+        if max_delay is not None:
+            _check_whole("nf.Retry(max_delay=…)", max_delay, 1, 31_622_400)
+        values = (errors, max_attempts, interval, float(backoff), max_delay, bool(jitter))
+        for name, value in zip(self.__slots__, values, strict=True):
+            object.__setattr__(self, name, value)
+
+
+def _is_exception(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def _check_whole(what: str, value: object, least: int, most: int = _LONGEST) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise NbflowError(f"{what} is a whole number from {least} to {most}, not {value!r}")
+
+
+class _Options:
+    """What a Task state can be told about a task, checked."""
+
+    retry: tuple[Retry, ...]
+    timeout: int | None
+    on: Place | None
+
+    def _set(self, retry: Retry | Iterable[Retry], timeout: int | None, on: Place | None) -> None:
+        retries = (retry,) if isinstance(retry, Retry) else tuple(retry)
+        for index, member in enumerate(retries):
+            if not isinstance(member, Retry):
+                raise NbflowError(f"retry= takes nf.Retry(…) or a list of them, not {member!r}")
+            if not member.errors and index < len(retries) - 1:
+                raise NbflowError("an nf.Retry of all errors hides those after it: put it last")
+        if timeout is not None:
+            _check_whole("timeout=", timeout, 1)
+        if on not in (None, "dask", "local"):
+            raise NbflowError(f"on= is 'dask' or 'local', not {on!r}")
+        self.retry, self.timeout, self.on = retries, timeout, on
+
+
+class Task(_Options, Generic[P, R]):
     """A function that a Task state runs. Calling it is plain Python, and records nothing.
 
     A state that names it calls it with the members of its input (after Parameters or Arguments) as keyword arguments.
+    ``retry``, ``timeout`` (seconds) and ``on`` become part of the states that a flow makes of its calls. Raises
+    NbflowError for an option that makes no sense.
     """
 
-    def __init__(self, function: Callable[P, R], name: str | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R],
+        name: str | None = None,
+        *,
+        retry: Retry | Iterable[Retry] = (),
+        timeout: int | None = None,
+        on: Place | None = None,
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = name or function.__name__
+        self._set(retry, timeout, on)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -31,31 +123,88 @@ class Task(Generic[P, R]):
 @overload
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
-def task(*, name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
-    function: Callable[P, R] | None = None, /, *, name: str | None = None
+    *,
+    name: str | None = None,
+    retry: Retry | Sequence[Retry] = (),
+    timeout: int | None = None,
+    on: Place | None = None,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    retry: Retry | Sequence[Retry] = (),
+    timeout: int | None = None,
+    on: Place | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
-    """Mark a function as a task: ``@nf.task`` or ``@nf.task(name="…")``.
+    """Mark a function as a task: ``@nf.task`` or ``@nf.task(retry=nf.Retry("ConnectionError"), timeout=60)``.
 
-    ``name`` is what the definition's Lambda ARN ends with; by default the function's own name.
+    ``name`` is what the definition's Lambda ARN ends with; by default the function's own name. ``retry`` says what to
+    try again, ``timeout`` (seconds) how long one attempt may take, ``on`` where to run it: "dask" or "local"; by
+    default on Dask inside a Map or Parallel.
     """
     if function is not None:
         return Task(function)
-    return lambda function: Task(function, name)
+    return lambda function: Task(function, name, retry=retry, timeout=timeout, on=on)
 
 
-@dataclass(frozen=True, slots=True)
-class Notebook:
-    """A notebook that a Task state runs; its result is ``{"notebook": reference of the executed copy}``."""
+class Notebook(_Options):
+    """A notebook that a Task state runs; its result is ``{"notebook": reference of the executed copy}``.
 
-    path: Path
-    """Relative paths are taken from the working directory."""
+    A relative path is taken from the working directory. The options are those of :class:`Task`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str | None = None,
+        *,
+        retry: Retry | Iterable[Retry] = (),
+        timeout: int | None = None,
+        on: Place | None = None,
+    ) -> None:
+        self.path = path
+        self.name = name or path.stem
+        self._set(retry, timeout, on)
+
+    def __call__(self, **parameters: object) -> NoReturn:
+        """Raises NbflowError: a notebook runs as a step of a flow only."""
+        raise NbflowError(
+            f"the notebook {self.path} runs as a step only: call it in a flow, or bind it to a definition by "
+            f"nf.StateMachine(…, tasks={{{self.name!r}: …}})"
+        )
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.path, self.name, self.retry, self.timeout, self.on
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Notebook) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f"<nbflow notebook {self.path}>"
 
 
-def notebook(path: str | Path) -> Notebook:
+def notebook(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    retry: Retry | Sequence[Retry] = (),
+    timeout: int | None = None,
+    on: Place | None = None,
+) -> Notebook:
     """A notebook as a task: the members of the state's input become its parameters.
 
     A parameter that is a reference (a DataFrame that another step returned) arrives as the live object. The
-    executed copy is kept as an artifact of the run.
+    executed copy is kept as an artifact of the run. ``name`` is by default the file's, without its ending; the options
+    are those of :func:`task`. In a flow it is called with keywords: ``train(year=2013)``.
     """
-    return Notebook(Path(path))
+    return Notebook(Path(path), name, retry=retry, timeout=timeout, on=on)
+
+
+Callables: TypeAlias = Mapping[str, Task[..., Any] | Notebook]
+"""Tasks by the NAME at the end of a definition's Lambda ARNs."""

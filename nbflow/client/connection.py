@@ -1,16 +1,19 @@
 """``nf.connect``: which store, which artifacts, which cluster; and the connection that everything uses by default."""
 
+import asyncio
 import atexit
 import os
 import random
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from nbflow.artifacts.shelf import Shelf
+from nbflow.client.presentation import presenter
 from nbflow.engine.clock import SystemClock
 from nbflow.engine.engine import Engine
 from nbflow.errors import NbflowError
@@ -60,7 +63,7 @@ class Connection:
         )
         self.service = Service(self.store, self.engine)
         self.leaving = False
-        """Ctrl-C has been pressed: do not wait at exit."""
+        """Do not wait at exit: Ctrl-C has been pressed, or a notebook's kernel ends."""
         self._closed = False
         self._mentioned: set[str] = set()
 
@@ -85,15 +88,8 @@ class Connection:
             self._wait_a_little(arn, left)
 
     def _wait_a_little(self, arn: str, seconds: float) -> None:
-        if self._closed:
-            name = names_of(arn)[1]
-            raise NbflowError(
-                f"execution {name} was left as last recorded: its connection is closed; "
-                f"nf.execution({name!r}) is the same execution on the present connection"
-            )
-        ended = self.engine.ended(arn)
+        ended = self._end_of(arn)
         if ended is None:
-            self._mention(arn)
             time.sleep(seconds)
             return
         try:
@@ -103,6 +99,33 @@ class Connection:
         except NbflowError:
             if self.row(arn).status == "RUNNING":  # otherwise another process has ended it
                 raise
+
+    def _end_of(self, arn: str) -> Future[None] | None:
+        """What tells of the execution's end; None, and a word, if it does not run in this process."""
+        if self._closed:
+            name = names_of(arn)[1]
+            raise NbflowError(
+                f"execution {name} was left as last recorded: its connection is closed; "
+                f"nf.execution({name!r}) is the same execution on the present connection"
+            )
+        ended = self.engine.ended(arn)
+        if ended is None:
+            self._mention(arn)
+        return ended
+
+    async def ended(self, arn: str) -> None:
+        """:meth:`wait` for coroutines: the event loop goes on meanwhile."""
+        heard: asyncio.Future[None] | None = None
+        while self.row(arn).status == "RUNNING":
+            if heard is None and (ended := self._end_of(arn)) is not None:
+                heard = asyncio.wrap_future(ended)
+            if heard is None:
+                await asyncio.sleep(_POLL)
+                continue
+            await asyncio.wait({heard}, timeout=_POLL)  # whoever is cancelled here leaves ``ended`` alone
+            error = heard.exception() if heard.done() else None
+            if error is not None and self.row(arn).status == "RUNNING":
+                raise error
 
     def _mention(self, arn: str) -> None:
         if arn in self._mentioned or self.row(arn).status != "RUNNING":  # it may have ended between two looks
@@ -261,6 +284,8 @@ def _at_exit() -> None:
         return
     running = connection.running
     try:
+        if not presenter().waits_at_exit:
+            connection.leaving = True
         if running and not connection.leaving:
             say(
                 f"waiting for {len(running)} running execution(s): {_names(running)} (Ctrl-C leaves them as recorded)"

@@ -62,7 +62,7 @@ def line(visit: Visit) -> str:
         what += f", {len(visit.attempts)} attempts"
     seconds = "" if visit.exited_at is None else f"{visit.exited_at - visit.entered_at:.2f} s"
     error = f"  [red]{escape(visit.error)}[/]" if visit.error and visit.status != "SUCCEEDED" else ""
-    return f"{MARKS[visit.status]} {escape(f'{name:<28}')} {seconds:>9}  [dim]{what}[/]{error}"
+    return f"{MARKS[visit.status]} {escape(f'{name:<44}')} {seconds:>9}  [dim]{what}[/]{error}"
 
 
 def tree(visits: Iterable[Visit], depth: int = 0) -> Iterator[str]:

@@ -1,14 +1,15 @@
 """``nf.Execution``: a run, its result and its steps."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.artifacts.values import references, unpack
 from nbflow.client.connection import Connection, StoppedWaiting, current
+from nbflow.client.presentation import presenter
 from nbflow.engine.rows import artifact_of
 from nbflow.errors import NbflowError
 from nbflow.language.values import Json
@@ -22,6 +23,11 @@ from nbflow.store.port import ExecutionRow
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nbflow.drawing.board import Board
+
+_PATIENCE: Final = 2.0
+"""Seconds of waiting after which a notebook is told of a better way to wait."""
 
 _LOOK: Final = 0.05
 """Seconds between looks for new records of an execution that is followed."""
@@ -102,12 +108,33 @@ class Execution:
         process records is seen here. Ctrl-C ends the waiting, and not the execution.
         """
         try:
-            self.connection.wait(self.arn, timeout)
+            if timeout is None:
+                self._wait_patiently()
+            else:
+                self.connection.wait(self.arn, timeout)
         except KeyboardInterrupt:
-            raise StoppedWaiting(
-                f"stopped waiting for execution {self.name}, which has not ended (run.stop() ends it)"
-            ) from None
+            raise self._stopped_waiting() from None
         return self
+
+    def _wait_patiently(self) -> None:
+        try:
+            self.connection.wait(self.arn, _PATIENCE)
+        except TimeoutError:
+            presenter().still_waiting(self)
+            self.connection.wait(self.arn)
+
+    def _stopped_waiting(self) -> StoppedWaiting:
+        return StoppedWaiting(
+            f"stopped waiting for execution {self.name}, which has not ended (run.stop() ends it)"
+        )
+
+    def __await__(self) -> Generator[Any, None, object]:
+        """``await run`` is ``run.result()``, and leaves the event loop (of a notebook, say) free meanwhile."""
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> object:
+        await self.connection.ended(self.arn)
+        return self.result()
 
     def result(self, timeout: float | None = None) -> object:
         """Wait, and return the output with references loaded. Raises ExecutionFailed if it did not succeed."""
@@ -123,6 +150,10 @@ class Execution:
         """
         self.connection.service.stop_execution(self.arn, error, cause)
 
+    def panel(self) -> None:
+        """Show it under this cell: the steps as they happen, or happened. Raises NbflowError outside a notebook."""
+        presenter().panel(self)
+
     def history(self) -> list[Event]:
         """The events of GetExecutionHistory, in AWS's shapes; ``timestamp`` is seconds since the epoch."""
         return self.connection.service.events(self.arn)
@@ -134,6 +165,16 @@ class Execution:
         for record in self.connection.service.records(self.arn):
             trace.add(record)
         return trace
+
+    @property
+    def board(self) -> "Board":
+        """How each state of the definition stands, however often it was visited."""
+        from nbflow.drawing.board import Board
+
+        board = Board(self.connection.service.definition_of(self.arn))
+        for record in self.connection.service.records(self.arn):
+            board.add(record)
+        return board
 
     @property
     def steps(self) -> list["Step"]:
@@ -207,6 +248,22 @@ class Execution:
 
     def __repr__(self) -> str:
         return f"<nbflow execution {self.name} of {self.machine}: {self.status}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython prints of it: the states, and how they stand."""
+        from nbflow.drawing.text import draw
+
+        board = self.board
+        printer.text(f"{self!r}\n{draw(board.definition, board)}")
+
+    def _repr_html_(self) -> str:
+        """What a viewer without a panel shows of it: a picture and a table of the steps."""
+        from nbflow.drawing.html import heading, rows_of, static_html
+        from nbflow.drawing.svg import svg
+
+        board = self.board
+        title = heading(self.machine, self.name, board.trace)
+        return static_html(svg(board.definition, board), rows_of(board.trace), title)
 
 
 def _readable(cause: str | None) -> str:

@@ -6,6 +6,7 @@ import os
 import reprlib
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -13,6 +14,7 @@ from nbflow.artifacts.values import pack
 from nbflow.authoring.task import Notebook, Task
 from nbflow.client.connection import Connection, current
 from nbflow.client.executions import Execution
+from nbflow.client.presentation import presenter
 from nbflow.errors import NbflowError
 from nbflow.language import model
 from nbflow.language.sites import did_you_mean
@@ -42,6 +44,8 @@ class StateMachine:
 
     ``definition``: a dict, JSON or YAML text, or the path of a file with either. ``tasks``: what the names at the
     end of the definition's Lambda ARNs mean, such as ``{"clean": clean}`` for ``arn:aws:lambda:…:function:clean``.
+    ``checks``: by the same names, what results have to be, since the definition relies on it: "number", "string",
+    "boolean", "array", "array[2]" (of two) or "object"; any other result is the task's failure.
     ``name``: by default the file's name, else "machine".
 
     Raises DefinitionError with all the definition's mistakes, BindingError with all that ``tasks`` lacks, ApiError
@@ -54,10 +58,12 @@ class StateMachine:
         *,
         name: str | None = None,
         tasks: Mapping[str, Bound] | None = None,
+        checks: Mapping[str, str] | None = None,
     ) -> None:
         self._text, source = read_definition(definition)
         self._model = parse(self._text)
         self._tasks = dict(tasks or {})
+        self._checks = dict(checks or {})
         named = resources(self._model)
         self._resources = sorted(set(named.values()))
         _check_bindings(named, self._tasks, _unsupported(self._model))
@@ -93,13 +99,32 @@ class StateMachine:
             artifacts=artifacts,
             directory=os.getcwd(),
         )
-        return Execution(answer["executionArn"], connection)
+        execution = Execution(answer["executionArn"], connection)
+        presenter().started(execution)
+        return execution
 
     def run(
         self, input: object = None, /, *, execution_name: str | None = None, **parameters: object
     ) -> object:
         """``start(…).result()``: the execution's result, with references loaded."""
         return self.start(input, execution_name=execution_name, **parameters).result()
+
+    def draw(self) -> str:
+        """The states in lines of text, for a terminal."""
+        from nbflow.drawing.text import draw
+
+        return draw(self._model)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython prints of it."""
+        printer.text(f"{self!r}\n{self.draw()}")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: the graph of its states."""
+        from nbflow.drawing.html import static_html
+        from nbflow.drawing.svg import svg
+
+        return static_html(svg(self._model), (), self.name)
 
     def _publish(self, connection: Connection) -> str:
         """Make the store's machine of this name be this one."""
@@ -113,7 +138,11 @@ class StateMachine:
 
     def _pin(self) -> dict[str, Code]:
         """The code of every task as it is now, by resource."""
-        return {resource: _pin(_name(resource), self._tasks[_name(resource)]) for resource in self._resources}
+        named = {resource: _name(resource) for resource in self._resources}
+        return {
+            resource: _pin(name, self._tasks[name], self._checks.get(name, ""))
+            for resource, name in named.items()
+        }
 
     def __repr__(self) -> str:
         states = len(self._model.states)
@@ -146,11 +175,11 @@ def _name(resource: str) -> str:
     return parts[6] if len(parts) > 6 else resource
 
 
-def _pin(name: str, bound: Bound) -> Code:
+def _pin(name: str, bound: Bound, returns: str) -> Code:
     if isinstance(bound, Notebook):
-        return notebook.pin(bound.path, name)
+        return replace(notebook.pin(bound.path, name), on=bound.on or "")
     if isinstance(bound, Task):
-        return function.pin(bound.function, name, keywords=True)
+        return replace(function.pin(bound.function, name, keywords=True), on=bound.on or "", returns=returns)
     return function.pin(bound, name, keywords=False)
 
 

@@ -2,15 +2,16 @@
 
 ``contextlib.redirect_stdout`` is process-wide; steps on threads would catch each other's prints. Here ``sys.stdout``
 and ``sys.stderr`` are replaced, while any step runs, by routers that look in a context variable for the present step's
-buffer. A context variable is inherited by asyncio tasks, but not by threads: what a step's own threads print goes to
-the stream that was there before.
+buffer. The streams beneath look there, too: a logging handler has kept one, and a redirection that ends while the step
+runs (``%%capture`` in a notebook) puts one back. A context variable is inherited by asyncio tasks, but not by threads:
+what a step's own threads print goes to the stream that was there before.
 """
 
 import io
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
 from typing import Any, Final, TextIO
 
@@ -63,6 +64,11 @@ class Buffer:
 _buffer: ContextVar[Buffer | None] = ContextVar("nbflow_step_output", default=None)
 
 
+def present() -> Buffer | None:
+    """Where the present step's output goes; None outside of steps."""
+    return _buffer.get()
+
+
 class _Router(io.TextIOBase):
     """Writes to the present step's buffer; outside of steps, it is the stream that was there before."""
 
@@ -103,6 +109,8 @@ class _Router(io.TextIOBase):
 
 _lock: Final = threading.Lock()
 _users = 0
+_guarded: Final[list[tuple[TextIO, "_Guarded"]]] = []
+"""The streams beneath the routers, and what stands in for their ``write``."""
 
 
 @contextmanager
@@ -125,7 +133,54 @@ def _enter() -> None:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if stream is not None and not isinstance(stream, _Router):  # None: pythonw has no streams
+                _guard(stream)
                 setattr(sys, name, _Router(stream))
+
+
+class _Guarded:
+    """A stream's ``write``, for whoever writes outside of steps; what a step writes goes to its buffer."""
+
+    def __init__(self, write: Callable[[str], int]) -> None:
+        self.write = write
+
+    def __call__(self, text: str) -> int:
+        buffer = _buffer.get()
+        if buffer is None:
+            return self.write(text)
+        buffer.write(text)
+        return len(text)
+
+
+def _guard(stream: TextIO) -> None:
+    """Guard a stream while steps run."""
+    write = stream.write
+    if not isinstance(write, _Guarded):
+        with suppress(AttributeError):  # an object whose attributes cannot be set is not guarded
+            stream.write = guard = _Guarded(write)  # type: ignore[method-assign]
+            _guarded.append((stream, guard))
+
+
+def watch(stream: Any) -> None:
+    """Guard a stream of a notebook's kernel for good.
+
+    For each cell, IPython puts another ``write`` into the stream, and puts back what was there when the cell began: so
+    ``write`` becomes a property, which guards whatever is put there. ``stream`` is of a class written in Python.
+    """
+    if isinstance(stream, _Router):
+        stream = stream.stream
+    kind = type(stream)
+    if not isinstance(kind.write, property):
+        write = stream.__dict__.pop("write", None) or kind.write.__get__(stream)
+        stream.__class__ = type(kind.__name__, (kind,), {"write": property(_get_write, _set_write)})
+        stream.write = write
+
+
+def _get_write(stream: Any) -> _Guarded:
+    return _Guarded(stream.__dict__["_nbflow_write"])
+
+
+def _set_write(stream: Any, write: Callable[[str], int]) -> None:
+    stream.__dict__["_nbflow_write"] = write.write if isinstance(write, _Guarded) else write
 
 
 def _leave() -> None:
@@ -137,6 +192,10 @@ def _leave() -> None:
             stream = getattr(sys, name)
             if not _users and isinstance(stream, _Router):
                 setattr(sys, name, stream.stream)
+        while _guarded and not _users:
+            stream, guard = _guarded.pop()
+            if getattr(stream, "write", None) is guard:  # else somebody has put something else there
+                del stream.write
 
 
 def fresh_context() -> Context:

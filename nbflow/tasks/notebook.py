@@ -46,20 +46,29 @@ class CellFailed(Exception):
 
 def pin(path: Path, name: str) -> Code:
     """The notebook as it is now. Raises NbflowError if it is missing, is no notebook, or is not in Python."""
+    try:
+        content, _ = read(path)
+    except NbflowError as error:
+        raise NbflowError(f"task {name!r}: {error}") from error
+    return Code("notebook", name, hashlib.sha256(content).hexdigest(), content, path=str(path.resolve()))
+
+
+def read(path: Path) -> tuple[bytes, Any]:
+    """A file, and the notebook in it. Raises NbflowError if it is missing, is no notebook, or is not in Python."""
     import nbformat
 
     try:
         content = path.read_bytes()
         notebook = _parsed(content)
     except FileNotFoundError as error:
-        raise NbflowError(f"task {name!r}: there is no notebook {path.absolute()}") from error
+        raise NbflowError(f"there is no notebook {path.absolute()}") from error
     except (OSError, ValueError, nbformat.ValidationError) as error:
         what = str(error).partition("\n")[0]  # a ValidationError goes on with the whole schema
-        raise NbflowError(f"task {name!r}: {path} cannot be read as a notebook: {what}") from error
+        raise NbflowError(f"{path} cannot be read as a notebook: {what}") from error
     language = notebook["metadata"].get("kernelspec", {}).get("language", "python")
     if language != "python":
-        raise NbflowError(f"task {name!r}: {path} is written in {language}; a notebook task runs Python")
-    return Code("notebook", name, hashlib.sha256(content).hexdigest(), content, path=str(path.resolve()))
+        raise NbflowError(f"{path} is written in {language}; nbflow runs Python")
+    return content, notebook
 
 
 def _parsed(content: bytes) -> Any:

@@ -88,20 +88,27 @@ class _Failed(NamedTuple):
 
 
 def _failed(raised: BaseException, expected: Sequence[str]) -> _Failed:
-    """The failure as Lambda reports it: the exception's name, and message and traceback as a JSON text."""
+    """The failure as Lambda reports it: the exception's name, and message and traceback as a JSON text.
+
+    The name is the first class of the exception that Retry or Catch lists, so that ``OSError`` means what Python means
+    by it; in the cause it is the exception's own. An nf.Fail under its own name is as its author worded it.
+    """
     if isinstance(raised, notebook.CellFailed):
-        name, stack, artifacts = raised.error, raised.traceback, [raised.executed]
+        own, stack, artifacts = raised.error, raised.traceback, [raised.executed]
+        name = own
     else:
-        name, stack, artifacts = _name(raised, expected), _stack(raised), []
-    return _Failed(name[:LONGEST_ERROR], _cause(_message(raised), name[:LONGEST_ERROR], stack), artifacts)
+        names = _names(raised)
+        own, stack, artifacts = names[0], _stack(raised), []
+        name = next((each for each in names if each in expected), own)
+    if isinstance(raised, Fail) and name == own:
+        return _Failed(name[:LONGEST_ERROR], _spelt_out(_cut(raised.cause, LONGEST_CAUSE)), [])
+    return _Failed(name[:LONGEST_ERROR], _cause(_message(raised), own[:LONGEST_ERROR], stack), artifacts)
 
 
-def _name(raised: BaseException, expected: Sequence[str]) -> str:
-    """The first class of the exception that Retry or Catch lists, so that ``OSError`` means what Python means by it."""
-    names = [_class_name(kind) for kind in type(raised).__mro__]
-    if isinstance(raised, Fail):
-        names.insert(0, raised.error)
-    return next((name for name in names if name in expected), names[0])
+def _names(raised: BaseException) -> list[str]:
+    """What the exception can be reported as, from its own name to its bases'."""
+    own = [raised.error] if isinstance(raised, Fail) else []
+    return own + [_class_name(kind) for kind in type(raised).__mro__]
 
 
 def _class_name(kind: type) -> str:
@@ -160,5 +167,10 @@ def _cut(text: str, room: int) -> str:
 
 
 def _json(value: Json) -> str:
-    """JSON text that can be encoded: a lone surrogate, which UTF-8 does not have, is spelt out."""
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    """JSON text that can be encoded."""
+    return _spelt_out(json.dumps(value, ensure_ascii=False))
+
+
+def _spelt_out(text: str) -> str:
+    """The text with its lone surrogates, which UTF-8 does not have, spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()

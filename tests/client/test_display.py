@@ -41,15 +41,15 @@ class Line:
 
 
 LINES = [
-    Line("running", visit(), "… Work                                    Task"),
-    Line("done", visit(status="SUCCEEDED", exited_at=101.5), "✓ Work                            1.50 s  Task"),
-    Line("item", visit(index=3, status="SUCCEEDED", exited_at=100.0), "✓ [3] Work                        0.00 s  Task"),
-    Line("failed", visit(status="FAILED", exited_at=101.0, error="Bad[/]"), "✗ Work                            1.00 s  Task  Bad[/]"),
-    Line("caught", visit(status="CAUGHT", exited_at=101.0, error="Bad"), "! Work                            1.00 s  Task  Bad"),
-    Line("aborted", visit(status="ABORTED", exited_at=101.0), "■ Work                            1.00 s  Task"),
-    Line("map", visit("Each", "Map", total=3, branch_status={0: "SUCCEEDED", 1: "RUNNING"}), "… Each                                    Map, 1 of 3"),
-    Line("attempts", visit(attempts=[Attempt(1, 0.0), Attempt(2, 0.0)]), "… Work                                    Task, 2 attempts"),
-    Line("markup", visit("[red]a[/b]"), "… [red]a[/b]                              Task"),
+    Line("running", visit(), "… Work                                                    Task"),
+    Line("done", visit(status="SUCCEEDED", exited_at=101.5), "✓ Work                                            1.50 s  Task"),
+    Line("item", visit(index=3, status="SUCCEEDED", exited_at=100.0), "✓ [3] Work                                        0.00 s  Task"),
+    Line("failed", visit(status="FAILED", exited_at=101.0, error="Bad[/]"), "✗ Work                                            1.00 s  Task  Bad[/]"),
+    Line("caught", visit(status="CAUGHT", exited_at=101.0, error="Bad"), "! Work                                            1.00 s  Task  Bad"),
+    Line("aborted", visit(status="ABORTED", exited_at=101.0), "■ Work                                            1.00 s  Task"),
+    Line("map", visit("Each", "Map", total=3, branch_status={0: "SUCCEEDED", 1: "RUNNING"}), "… Each                                                    Map, 1 of 3"),
+    Line("attempts", visit(attempts=[Attempt(1, 0.0), Attempt(2, 0.0)]), "… Work                                                    Task, 2 attempts"),
+    Line("markup", visit("[red]a[/b]"), "… [red]a[/b]                                              Task"),
     Line("long", visit("x" * 100), f"… {'x' * 100}            Task"),
 ]  # fmt: skip
 

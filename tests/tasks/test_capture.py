@@ -1,4 +1,5 @@
 import io
+import logging
 import sys
 import threading
 import tracemalloc
@@ -13,7 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbflow.tasks import capture
-from nbflow.tasks.capture import Buffer, captured, fresh_context
+from nbflow.tasks.capture import Buffer, captured, fresh_context, watch
+
+
+class Kernel(io.StringIO):
+    """As ipykernel's stream: told by ``set_parent`` which cell prints."""
+
+    parent = ""
+
+    def set_parent(self, parent: str) -> None:
+        self.parent = parent
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -161,24 +174,129 @@ def test_a_redirection_that_outlives_the_step_leaves_no_router_for_good() -> Non
     assert (log.text(), collected.getvalue()) == ("second\n", "")
 
 
+def test_a_logging_handler_that_has_kept_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel()
+    monkeypatch.setattr(sys, "stderr", kernel)
+    logger = logging.Logger("task")
+    logger.addHandler(logging.StreamHandler())
+    with captured() as log:
+        logger.warning("careful")
+    logger.warning("after")
+    assert (log.text(), kernel.getvalue()) == ("careful\n", "after\n")
+
+
+def test_a_redirection_that_ends_while_the_step_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, collected = Kernel(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", kernel)
+    redirection = redirect_stdout(collected)
+    redirection.__enter__()
+    with captured() as first:
+        with captured():
+            pass
+        redirection.__exit__(None, None, None)
+        with captured() as log:
+            print("step")
+        print("first")
+    assert (first.text(), log.text()) == ("first\n", "step\n")
+    assert (kernel.getvalue(), collected.getvalue()) == ("", "")
+
+
+def test_a_redirection_that_ends_is_the_last_to_know_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, collected = Kernel(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", kernel)
+    with captured() as log:
+        with redirect_stdout(collected), captured() as other:
+            print("other")
+        print("step")
+    assert (log.text(), other.text(), kernel.getvalue(), collected.getvalue()) == (
+        "step\n",
+        "other\n",
+        "",
+        "",
+    )
+
+
+@pytest.mark.parametrize("make", [io.StringIO, Kernel, lambda: io.TextIOWrapper(io.BytesIO())])
+def test_streams_are_left_as_they_were(make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = make()
+    before = dict(vars(stream))
+    monkeypatch.setattr(sys, "stdout", stream)
+    with captured():
+        pass
+    assert vars(stream) == before
+    assert sys.stdout is stream
+
+
+def test_somebody_elses_way_of_writing_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, written = io.StringIO(), list[str]()
+    monkeypatch.setattr(sys, "stdout", stream)
+    with captured():
+        stream.write = written.append  # type: ignore[assignment,method-assign]
+    print("x", end="")
+    assert "".join(written) == "x"
+
+
+def test_a_watched_stream_is_guarded_whatever_is_put_into_it() -> None:
+    kernel: Any = Kernel()
+    kernel.write("before; ")
+    first = kernel.write
+    kernel.write = lambda text: first(text.upper())  # the cell that makes it watched
+    watch(kernel)
+    watch(kernel)
+    kernel.write("during; ")
+    kernel.write = first
+    assert issubclass(type(kernel), Kernel)
+    with captured() as log:
+        kernel.write("step")
+        original = kernel.write
+        kernel.write = lambda text: original(f"[{text}]")  # as IPython does for each cell
+        kernel.write(" step")
+    kernel.write("cell; ")
+    for _ in range(3):
+        kernel.write = kernel.write
+    kernel.write = original
+    kernel.write("after")
+    assert log.text() == "step step"
+    assert kernel.getvalue() == "before; DURING; [cell; ]after"
+
+
+def test_a_router_is_watched_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel()
+    monkeypatch.setattr(sys, "stdout", kernel)
+    with captured():
+        watch(sys.stdout)
+    with captured() as log:
+        kernel.write("step")
+    assert (log.text(), kernel.getvalue()) == ("step", "")
+
+
+def test_a_stream_whose_attributes_cannot_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fixed:
+        __slots__ = ("text",)
+
+        def __init__(self) -> None:
+            self.text = ""
+
+        def write(self, text: str) -> int:
+            self.text += text
+            return len(text)
+
+        def flush(self) -> None: ...
+
+    stream = Fixed()
+    monkeypatch.setattr(sys, "stdout", stream)
+    with captured() as log:
+        print("step")
+    print("cell")
+    assert (log.text(), stream.text) == ("step\n", "cell\n")
+
+
 def test_a_process_without_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     with captured() as log:
         print("nowhere")
     assert log.text() == ""
     assert sys.stdout is None
-
-
-class Kernel(io.StringIO):
-    """As ipykernel's stream: told by ``set_parent`` which cell prints."""
-
-    parent = ""
-
-    def set_parent(self, parent: str) -> None:
-        self.parent = parent
-
-    def isatty(self) -> bool:
-        return True
 
 
 def test_outside_of_steps_the_router_is_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ BAD = [
         json.dumps({**R, "cells": [{"cell_type": "odd"}]}).encode(),
         "cannot be read as a notebook",
     ),
-    Bad("another language", json.dumps(R).encode(), r"is written in R; a notebook task runs Python"),
+    Bad("another language", json.dumps(R).encode(), r"is written in R; nbflow runs Python"),
 ]
 
 

@@ -1,0 +1,94 @@
+"""The words of a flow that are no statements of Python's: parallel, map, wait, and what a handler gets to see.
+
+In a compiled flow they are states. Called as plain Python, they do what the states do, one after the other, so that a
+flow can be tried out as the function that it is.
+"""
+
+import builtins
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, overload
+
+from nbflow.errors import NbflowError
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+F = TypeVar("F")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@overload
+def parallel(a: A, /) -> tuple[A]: ...
+@overload
+def parallel(a: A, b: B, /) -> tuple[A, B]: ...
+@overload
+def parallel(a: A, b: B, c: C, /) -> tuple[A, B, C]: ...
+@overload
+def parallel(a: A, b: B, c: C, d: D, /) -> tuple[A, B, C, D]: ...
+@overload
+def parallel(a: A, b: B, c: C, d: D, e: E, /) -> tuple[A, B, C, D, E]: ...
+@overload
+def parallel(a: A, b: B, c: C, d: D, e: E, f: F, /) -> tuple[A, B, C, D, E, F]: ...
+@overload
+def parallel(*values: Any) -> tuple[Any, ...]: ...
+def parallel(*values: Any) -> tuple[Any, ...]:
+    """Its arguments at the same time: ``total, worst = nf.parallel(combine(parts), find_worst(parts))``.
+
+    In a flow each argument is a branch of a Parallel state. Called as plain Python, it returns its arguments.
+    """
+    return values
+
+
+def map(
+    task: Callable[[Item], Result],
+    source: Iterable[Item],
+    /,
+    *,
+    concurrency: int | None = None,
+    distributed: bool = False,
+    express: bool = False,
+    tolerate: int | float | None = None,
+) -> list[Result]:
+    """A task for each item of ``source``, like ``[task(item) for item in source]``, with options.
+
+    ``concurrency``: how many at the same time. ``distributed``: iterations are child executions; with ``express``,
+    express ones. ``tolerate``: how many may fail, as a number, or as a share between 0.0 and 1.0.
+    """
+    return [task(item) for item in source]
+
+
+def wait(seconds: int) -> None:
+    """Wait for a whole number of seconds: a Wait state, which costs nothing and survives a restart."""
+    time.sleep(seconds)
+
+
+class TaskFailed(NbflowError):
+    """What ``e`` is in the ``except … as e`` of a compiled flow: the failure of a step, as it was recorded.
+
+    ``str(e)`` is the exception's own message.
+    """
+
+    def __init__(self, error: str | None, cause: str | None = None) -> None:
+        super().__init__(error, cause)
+        details = _details(cause)
+        self.error: str | None = details.get("errorType", error)
+        """The name of the exception's class, or the error of an nf.Fail."""
+        self.cause: str = details.get("errorMessage", cause) or ""
+        """The exception's message, or the cause of an nf.Fail."""
+
+    def __str__(self) -> str:
+        return self.cause
+
+
+def _details(cause: str | None) -> dict[str, Any]:
+    """The members of a cause as workers of Lambda functions write it: ``{"errorMessage": …, "errorType": …}``."""
+    try:
+        loaded = json.loads(cause or "")
+    except ValueError:
+        return {}
+    return loaded if isinstance(loaded, builtins.dict) and "errorMessage" in loaded else {}

@@ -1,0 +1,60 @@
+"""Where runs are shown: the port that a notebook's door fills in. Without one (a script, a shell), nothing is shown."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from nbflow.errors import NbflowError
+
+if TYPE_CHECKING:
+    from nbflow.client.executions import Execution
+
+
+class Presenter(Protocol):
+    """What a place where people look at runs does."""
+
+    @property
+    def waits_at_exit(self) -> bool:
+        """Whether the process, before it ends, waits for what it started."""
+        ...
+
+    def started(self, execution: "Execution") -> None:
+        """It has just been started, in the thread that called ``start``."""
+        ...
+
+    def panel(self, execution: "Execution") -> None:
+        """Show it here and now. Raises NbflowError where that is not possible."""
+        ...
+
+    def still_waiting(self, execution: "Execution") -> None:
+        """Somebody has been blocked for a while by waiting for it."""
+        ...
+
+
+class _Nowhere:
+    """A script or a shell."""
+
+    waits_at_exit = True
+
+    def started(self, execution: "Execution") -> None:
+        pass
+
+    def panel(self, execution: "Execution") -> None:
+        raise NbflowError(
+            f"a panel needs a notebook; here, `nbflow show {execution.name}` prints the steps of the run"
+        )
+
+    def still_waiting(self, execution: "Execution") -> None:
+        pass
+
+
+_presenter: Presenter = _Nowhere()
+
+
+def use(presenter: Presenter) -> None:
+    """Show runs there from now on."""
+    global _presenter
+    _presenter = presenter
+
+
+def presenter() -> Presenter:
+    """Where runs are shown now."""
+    return _presenter

@@ -1,0 +1,271 @@
+"""Following runs: from the journal to boards, as soon as something is durable, and not too often.
+
+A run is followed by reading what its journal has after the last step that was read. The engine's bus only says *when*
+to look; so a run of this process, a run of another one and a run of last week are followed by the same few lines, and
+a board can neither miss a record nor take one twice. Where no bus speaks of a run, the journal is looked at every now
+and then.
+
+The looking, the folding and the telling of others is done by a thread of its own (:class:`Pump`): the engine's thread
+only sets an event.
+"""
+
+import contextvars
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias, TypeVar
+
+from nbflow.client.executions import Execution
+from nbflow.drawing.board import Board, StateView
+from nbflow.jupyter.messages import RunLive, StateLive
+from nbflow.machine.records import decode
+from nbflow.store.port import StoreError
+
+SHORTEST_REST: Final = 0.04
+"""Seconds between two looks in a burst: 25 a second look fluent."""
+
+BYTES_PER_SECOND: Final = 250_000
+"""What the news may amount to: of a Map of 100,000 items there are news twice a second."""
+
+_LOOK: Final = (0.5, 5.0)
+"""Seconds between looks where no bus speaks: at first, and at most (while nothing comes, they become rarer)."""
+
+_log = logging.getLogger(__name__)
+
+
+def rest_after(size: int) -> float:
+    """Seconds to wait after news of so many bytes."""
+    return max(SHORTEST_REST, size / BYTES_PER_SECOND)
+
+
+class Followed:
+    """One run and its board, as far as its journal has been read."""
+
+    def __init__(self, execution: Execution, wake: Callable[[], None]) -> None:
+        self.execution = execution
+        self.board = Board(execution.connection.service.definition_of(execution.arn))
+        self.failed = ""
+        """The name of the state that made it fail."""
+        self.error = ""
+        self._read = -1
+        """The last step that was read."""
+        arn = execution.arn
+        self.close = execution.connection.engine.bus.subscribe(
+            lambda of, records: wake() if of == arn else None
+        )
+        """Stop listening."""
+
+    @property
+    def ended(self) -> bool:
+        return self.board.status not in ("PENDING", "RUNNING")
+
+    @property
+    def here(self) -> bool:
+        """Whether the bus speaks of it."""
+        return self.execution.connection.engine.ended(self.execution.arn) is not None
+
+    def catch_up(self) -> bool:
+        """Take in what the journal has since the last time. Returns whether there was anything. Raises StoreError."""
+        before = self._read
+        for row in self.execution.connection.store.journal(self.execution.arn, after=before):
+            for record in decode(row.records, row.format):
+                self.board.add(record)
+            self._read = row.step
+        if self.ended and self._read > before:
+            self.close()
+            self._explain()
+        return self._read > before
+
+    def _explain(self) -> None:
+        """Why it did not succeed; that somebody stopped it without a word, the status says already."""
+        run = self.execution
+        step = run.failed
+        self.failed = "" if step is None else step.name
+        if self.board.status != "SUCCEEDED" and (step is not None or run.error or run.cause):
+            explained = run.explain().removeprefix(f"execution {run.name} of {run.machine} ")
+            self.error = explained.partition("\n")[0]
+
+    def live(self, now: float) -> RunLive:
+        """How it stands, for the front end."""
+        board = self.board
+        return {
+            "status": board.status,
+            "started": board.started_at or now,
+            "stopped": board.stopped_at,
+            "error": self.error,
+            "failed": self.failed,
+            "now": now,
+            "states": {name: _state_live(view) for name, view in board.states.items()},
+            "taken": sorted(board.taken),
+        }
+
+    @property
+    def size(self) -> int:
+        """About how many bytes :meth:`live` is as JSON, without making it."""
+        return 200 + sum(200 + len(view.codes) for view in self.board.states.values())
+
+
+def _state_live(view: StateView) -> StateLive:
+    return {
+        "status": view.status,
+        "entered": view.entered_at,
+        "exited": view.exited_at,
+        "visits": view.visits,
+        "running": view.running,
+        "succeeded": view.succeeded,
+        "failed": view.failed,
+        "total": view.total,
+        "done": view.done,
+        "items": view.items,
+    }
+
+
+# --- the thread
+
+Turn: TypeAlias = Callable[[], float | None]
+"""Looks for news. Returns the seconds until it may be called again, or None if there is nothing more to come."""
+
+Start: TypeAlias = Callable[[Callable[[], None]], None]
+"""Lets a function run beside everything else."""
+
+
+def in_a_thread(work: Callable[[], None]) -> None:
+    """A daemon thread in a copy of the caller's context: what it shows belongs to the cell that the caller runs in."""
+    context = contextvars.copy_context()
+    threading.Thread(target=lambda: context.run(work), name="nbflow-panel", daemon=True).start()
+
+
+class Pump:
+    """Calls ``turn`` soon after each :meth:`wake`; several during one rest are one.
+
+    It runs until ``turn`` says that there is nothing more to come, and again after the next :meth:`run`. ``heard``
+    tells whether a bus will wake it: otherwise it looks by itself.
+    """
+
+    def __init__(self, turn: Turn, heard: Callable[[], bool], start: Start = in_a_thread) -> None:
+        self._turn = turn
+        self._heard = heard
+        self._start = start
+        self._lock = threading.Lock()
+        self._running = False
+        self._again = False
+        self._woken = threading.Event()
+        self._closed = threading.Event()
+
+    def wake(self) -> None:
+        """There may be something new. Returns at once."""
+        self._woken.set()
+
+    def run(self) -> None:
+        """There is something to follow."""
+        self._woken.set()
+        with self._lock:
+            self._again = True
+            if self._running:
+                return
+            self._running = True
+        self._start(self._loop)
+
+    def close(self) -> None:
+        """Let go of everything, soon."""
+        self._closed.set()
+        self._woken.set()
+
+    def _loop(self) -> None:
+        patience = _LOOK[0]
+        while self._goes_on():
+            self._woken.clear()
+            rest = self._turn()
+            if rest is None:
+                continue
+            self._again = True
+            self._closed.wait(rest)
+            told = self._woken.wait(_LOOK[1] if self._heard() else patience)
+            patience = _LOOK[0] if told else min(2 * patience, _LOOK[1])
+
+    def _goes_on(self) -> bool:
+        """Whether another turn is due. Decided under the lock: a ``run`` in this moment is heard by one of the two."""
+        with self._lock:
+            self._running = self._again and not self._closed.is_set()
+            self._again = False
+            return self._running
+
+
+# --- several runs
+
+News: TypeAlias = Callable[[Sequence[Followed]], None]
+"""Called with the runs of which there is something new, in the thread that looks. None of them: following has ended."""
+
+Read = TypeVar("Read")
+
+
+class Following:
+    """Runs that are followed together, until the last one has ended, and who is told of them.
+
+    Whatever goes wrong ends the following, with a word in ``problem``; it never reaches a run.
+    """
+
+    def __init__(self, start: Start = in_a_thread) -> None:
+        self.runs: dict[str, Followed] = {}
+        """By their ARNs, in the order in which they were added."""
+        self.listeners: list[News] = []
+        self.problem = ""
+        """Why nothing is followed any more, in words."""
+        self._boards = threading.RLock()
+        """Held while boards change or are read: there are questions in other threads."""
+        self._pump = Pump(self.turn, heard=self._is_heard, start=start)
+
+    def add(self, execution: Execution) -> bool:
+        """Follow this run too. Returns whether it is new here."""
+        with self._boards:
+            if execution.arn in self.runs:
+                return False
+            run = Followed(execution, self._pump.wake)
+            run.catch_up()
+            self.runs[execution.arn] = run
+        for listener in self.listeners:
+            listener([run])
+        if not run.ended:
+            self._pump.run()
+        return True
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to follow."""
+        return bool(self.problem) or all(run.ended for run in self.runs.values())
+
+    def read(self, reader: Callable[[Sequence[Followed]], Read]) -> Read:
+        """What a function makes of the runs, while nothing changes them."""
+        with self._boards:
+            return reader(list(self.runs.values()))
+
+    def turn(self) -> float | None:
+        """Look for news, and tell of them. Returns the seconds to rest after that; None: nothing more will come."""
+        try:
+            with self._boards:
+                changed = [run for run in self.runs.values() if not run.ended and run.catch_up()]
+            if changed:
+                for listener in self.listeners:
+                    listener(changed)
+        except Exception as error:  # noqa: BLE001  # a picture of a run must not harm it, nor fill the log
+            self._give_up(error)
+        if self.ended:
+            return None
+        return rest_after(sum(run.size for run in self.runs.values())) if changed else 0.0
+
+    def let_go(self) -> None:
+        """Follow nothing any more."""
+        self._pump.close()
+        for run in self.runs.values():
+            run.close()
+
+    def _is_heard(self) -> bool:
+        return all(run.ended or run.here for run in self.runs.values())
+
+    def _give_up(self, error: Exception) -> None:
+        known = isinstance(error, StoreError)
+        _log.warning("runs are no longer shown as they go on: %s", error, exc_info=None if known else error)
+        self.problem = f"What comes now is not shown any more ({error}). The run goes on."
+        self.let_go()
+        for listener in self.listeners:
+            listener([])
