@@ -13,7 +13,7 @@ install: .venv/installed
 	touch $@
 
 demo: install
-	$(BIN)/python notebooks/flight_delays.py
+	$(BIN)/python notebooks/demo.py
 
 test: install
 	$(BIN)/python -m pytest

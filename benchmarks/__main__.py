@@ -197,47 +197,44 @@ def bench_job() -> None:
 
     The retries' waiting (two seconds, on purpose) and the report are left out: the floor has neither.
     """
-    import json
+    from benchmarks.flights_by_hand import by_hand, main_job
 
-    import nbflow as nf
-    from benchmarks import flights_by_hand
-
-    job = flights_by_hand.job
-    definition = json.loads((flights_by_hand.NOTEBOOKS / "flight_delays.asl.json").read_text())
-    kept = without_report(definition)
-    tasks = {task.name: task for task in vars(job).values() if isinstance(task, nf.Task)}
+    job = main_job()
     with cluster() as client, store() as folder:
-        machine = nf.StateMachine(kept, name="flights", tasks=tasks)
-        data, out = str(job.lay_out(flights_by_hand.NOTEBOOKS / "data")), folder / "by-hand"
+        data, out = str(job.lay_out("data")), folder / "by-hand"
         out.mkdir()
+        machine = without_report(job).machine
 
         def ours() -> None:
             machine.run({"folder": data, "max_lost_share": 0.05})
 
-        def by_hand() -> None:
-            flights_by_hand.by_hand(client, data, out)
+        def floor() -> None:
+            by_hand(client, job, data, out)
 
-        ours(), by_hand()
-        mine, floor = in_turn(9, ours, by_hand)
-        figure = f"{mine / floor:.2f}× ({mine:.2f} s : {floor:.2f} s)"
-        say("the main job : the same work by hand", figure, mine / floor, ("<=", 1.1))
+        ours(), floor()
+        mine, least = in_turn(9, ours, floor)
+        figure = f"{mine / least:.2f}× ({mine:.2f} s : {least:.2f} s)"
+        say("the main job : the same work by hand", figure, mine / least, ("<=", 1.1))
 
 
-def without_report(definition: dict[str, Any]) -> dict[str, Any]:
-    """The main job's definition without the failures on purpose and without the notebook."""
-    states = definition["States"]
-    del states["Delay report"]
-    for state in states.values():
-        for way in (state, *state.get("Choices", [])):
-            if way.get("Next") == "Delay report":
-                way["Next"] = "Done"
-        if state.get("Default") == "Delay report":
-            state["Default"] = "Done"
-    parameters = states["List months"]["Parameters"]
-    del parameters["retries.$"]
-    parameters["retries"] = 2
-    states["Done"] = {"Type": "Succeed"}
-    return definition
+def without_report(job: Any) -> Any:
+    """The main job's flow without the failures on purpose and without the notebook."""
+    import nbflow as nf
+
+    list_months, monthly, measure_quality = job.list_months, job.monthly, job.measure_quality
+    carriers, hours, ages = job.carriers, job.hours, job.ages
+
+    @nf.flow
+    def flights(folder: str, max_lost_share: float) -> Any:
+        months = list_months(folder)
+        parts = [monthly(folder, month) for month in months]
+        tables = nf.parallel(carriers(parts), hours(parts), ages(parts))
+        quality = measure_quality(parts=parts)
+        if quality["lost_share"] > max_lost_share:
+            raise nf.Fail("TooMuchLost")
+        return tables
+
+    return flights
 
 
 @contextmanager
