@@ -1,6 +1,6 @@
 """``make bench``: what nbflow costs, as ratios to a floor or a peer measured in the same run.
 
-    python -m benchmarks [NAME …]      names: import, memory, durable, map, job
+    python -m benchmarks [NAME …]      names: import, compile, memory, durable, map, job
 
 Absolute times depend on the machine; ratios much less. Each figure is the median of several rounds, and where two
 things are compared their rounds take turns. The aims are those that the project has set itself.
@@ -56,6 +56,17 @@ def bench_import() -> None:
     )
     cost = seconds[0] - seconds[1]
     say("import nbflow", f"{cost * 1000:.1f} ms", cost, ("<=", 0.1))
+
+
+def bench_compile() -> None:
+    """A flow of thirty states, from Python to ASL, as each start does it."""
+    from benchmarks.thirty_states import thirty
+    from nbflow.authoring.flow import compile_flow
+    from nbflow.language.validate import all_states, parse
+
+    states = sum(1 for _ in all_states(parse(thirty.definition)))
+    [seconds] = in_turn(30, lambda: compile_flow(thirty.function))
+    say(f"a flow of {states} states compiled", f"{seconds * 1000:.1f} ms", seconds, ("<=", 0.05))
 
 
 def bench_memory() -> None:
@@ -264,6 +275,7 @@ def store() -> Iterator[Path]:
 
 BENCHES = {
     "import": bench_import,
+    "compile": bench_compile,
     "memory": bench_memory,
     "durable": bench_durable,
     "map": bench_map,

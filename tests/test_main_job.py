@@ -8,6 +8,7 @@ through Parquet and SQLite, and adds up sums. The two share no code.
 import importlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
+from nbclient import NotebookClient
 
 from nbflow.jupyter.notebooks import names_in
 
@@ -338,3 +340,61 @@ def test_by_hand_gives_the_same_tables(
     for name in TABLES:
         assert_same_figures(tables[name], expected[name])
     assert len(list(tmp_path.glob("*.parquet"))) == 12 + len(TABLES)
+
+
+# ------------------------------------------------------------------------------------ the notebook itself
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The notebook, run from top to bottom by nbclient in a project of its own: each cell's outputs, by its last line."""
+    project = tmp_path_factory.mktemp("project")
+    (project / "pyproject.toml").touch()
+    shutil.copytree(
+        ROOT / "notebooks", project / "notebooks", ignore=shutil.ignore_patterns("data", "__pycache__")
+    )
+    notebook = nbformat.read(project / "notebooks" / NOTEBOOK.name, as_version=4)
+    NotebookClient(
+        notebook,
+        timeout=100,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(project / "notebooks")}},
+    ).execute()
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return {cell.source.splitlines()[-1]: cell.outputs for cell in cells}
+
+
+def data(outputs: list[Any]) -> dict[str, str]:
+    """What was displayed, by its type."""
+    return {kind: text for output in outputs if "data" in output for kind, text in output.data.items()}
+
+
+def streamed(outputs: list[Any]) -> str:
+    return "".join(output.text for output in outputs if output.output_type == "stream")
+
+
+def test_the_notebook_runs_from_top_to_bottom(executed: dict[str, Any]) -> None:
+    result = executed['result["by_carrier"].round(2)']
+    assert f"{KEPT:,} flights; latest on average: Frontier Airlines Inc." in streamed(result)
+    assert "Frontier Airlines Inc." in data(result)["text/html"]
+    log = executed['run["monthly"][6].result().head()']
+    assert "2013-07: 29,425 flights read, 28,293 kept" in streamed(log)
+    assert "SUCCEEDED" in data(executed['nf.executions("flight-delays")'])["text/html"]
+
+
+def test_the_notebook_draws_its_flow_and_keeps_the_end_of_its_run(executed: dict[str, Any]) -> None:
+    drawn = data(executed["flight_delays"])
+    assert "data:image/svg+xml;base64," in drawn["text/html"]
+    assert "monthly(share, month)" in drawn["text/plain"]
+    shown = data(executed['run = flight_delays.start(folder="data")'])
+    assert "SUCCEEDED" in shown["text/plain"].splitlines()[0]
+    assert "data:image/svg+xml;base64," in shown["text/html"]
+    assert "Map, 12 of 12" in shown["text/html"]
+
+
+def test_a_cell_of_the_notebook_is_a_task_that_waits_for_its_input(executed: dict[str, Any]) -> None:
+    [outputs] = [outputs for line, outputs in executed.items() if line.startswith("quality = {")]
+    assert streamed(outputs).splitlines() == [
+        "task measure_quality(parts) → quality",
+        "defined, not run: parts has no value yet",
+    ]
