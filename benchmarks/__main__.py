@@ -1,6 +1,6 @@
 """``make bench``: what nbflow costs, as ratios to a floor or a peer measured in the same run.
 
-    python -m benchmarks [NAME …]      names: import, compile, memory, durable, map, job
+    python -m benchmarks [NAME …]      names: import, compile, memory, durable, map, job, panel
 
 Absolute times depend on the machine; ratios much less. Each figure is the median of several rounds, and where two
 things are compared their rounds take turns. The aims are those that the project has set itself.
@@ -228,6 +228,13 @@ def bench_job() -> None:
         say("the main job : the same work by hand", figure, mine / least, ("<=", 1.1))
 
 
+def bench_panel() -> None:
+    """From Python to what is seen, in a real JupyterLab."""
+    from benchmarks.panel import measure
+
+    measure(say)
+
+
 def without_report(job: Any) -> Any:
     """The main job's flow without the failures on purpose and without the notebook."""
     import nbflow as nf
@@ -280,6 +287,7 @@ BENCHES = {
     "durable": bench_durable,
     "map": bench_map,
     "job": bench_job,
+    "panel": bench_panel,
 }
 
 if __name__ == "__main__":

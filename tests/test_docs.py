@@ -1,5 +1,6 @@
 """The code blocks of the README and of docs/ run, top to bottom, each page in a folder and a store of its own."""
 
+import linecache
 import re
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def test_code_blocks_run(
     nf.connect(f"sqlite:///{tmp_path}/nbflow.sqlite")
     names = {"__name__": "__main__"}
     for number, block in enumerate(blocks(page)):
-        exec(compile(block, f"{page.name} block {number}", "exec"), names)
+        where = f"{page.name} block {number}"
+        linecache.cache[where] = (len(block), None, block.splitlines(keepends=True), where)  # as IPython does
+        exec(compile(block, where, "exec"), names)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -147,22 +147,33 @@ def again(scope: Scope, node: ast.Raise, each: Handler) -> None:
         scope.add(scope.machine.state_name(text), step)
         enter(scope, certain, step, error)
         return
-    read = hole(each.variable)
-    name = (
-        f"{read}.Error"
-        if catches_all(each.classes) or TimeoutError in each.classes
-        else f"$parse({read}.Cause).errorType"
-    )
-    fail = {"Type": "Fail", "Error": f"{{% {name} %}}", "Cause": f"{{% {read}.Cause %}}"}
+    fail: State = {"Type": "Fail", "Error": f"{{% $parse({hole(each.variable)}.Cause).errorType %}}"}
+    if catches_all(each.classes) or TimeoutError in each.classes:
+        scope.machine.open_fails.append((fail, each.variable))
+    fail["Cause"] = f"{{% {hole(each.variable)}.Cause %}}"
     scope.add(scope.machine.state_name(text), fail)
 
 
 def close_rules(machine: Machine) -> None:
-    """Write the conditions of the Choices that raise again: now all names are known by which errors are reported."""
+    """Write the expressions of what raises again: now all names are known by which errors are reported.
+
+    An error that was reported by the name of a base class has its own in the cause that the worker wrote.
+    """
+    listed = [*machine.errors.values()]
+    for kind in machine.namespace.globals.values():
+        if _is_exception(kind) and _is_joint(kind, listed):
+            machine.errors.setdefault(error_name(kind), kind)
     for rule, classes in machine.open_rules:
         names = [name for name, kind in machine.errors.items() if issubclass(kind, classes)]
-        listed = ", ".join(map(quoted, dict.fromkeys([*_names(machine, classes), *names])))
-        rule["Condition"] = f"{{% {hole(rule['Condition'])}.Error in [{listed}] %}}"
+        texts = ", ".join(map(quoted, dict.fromkeys([*_names(machine, classes), *names])))
+        rule["Condition"] = f"{{% {hole(rule['Condition'])}.Error in [{texts}] %}}"
+    texts = ", ".join(map(quoted, machine.errors))
+    for state, variable in machine.open_fails:
+        error = f"{hole(variable)}.Error"
+        its_own = f"$parse({hole(variable)}.Cause).errorType"
+        state["Error"] = (
+            f"{{% {error} in [{texts}] ? {its_own} : {error} %}}" if texts else f"{{% {error} %}}"
+        )
 
 
 def taker(scope: Scope, kind: type[BaseException]) -> Handler | None:
@@ -176,7 +187,8 @@ def caught_fail(scope: Scope, node: ast.Raise, each: Handler, failed: Fail) -> N
     cause = f'{{"errorMessage": {quoted(str(failed))}, "errorType": {quoted(failed.error)}}}'
     state: State = {"Type": "Pass"}
     scope.add(scope.machine.state_name(scope.machine.source.text(node)), state)
-    enter(scope, each, state, {"Error": error_name(Fail), "Cause": cause})
+    [name] = _names(scope.machine, [Fail])
+    enter(scope, each, state, {"Error": name, "Cause": cause})
 
 
 # --- Retry
@@ -188,12 +200,12 @@ def retry(machine: Machine, task: Task[..., Any] | Notebook) -> list[State]:
 
 
 def _retrier(machine: Machine, each: Retry) -> State:
-    classes = [_class(machine, error) if isinstance(error, str) else error for error in each.errors]
-    names = [error if isinstance(error, str) else error_name(error) for error in each.errors]
-    machine.errors.update({name: kind for name, kind in zip(names, classes, strict=True) if kind})
-    everything = not names or "States.ALL" in names or catches_all(kind for kind in classes if kind)
+    kinds = [_class(machine, error) if isinstance(error, str) else error for error in each.errors]
+    everything = not each.errors or "States.ALL" in each.errors or catches_all(kind for kind in kinds if kind)
+    names = [name for kind in kinds if kind and not everything for name in _names(machine, [kind])]
+    unknown = [error for error, kind in zip(each.errors, kinds, strict=True) if not kind]
     member: State = {
-        "ErrorEquals": _ALL if everything else list(dict.fromkeys(names)),
+        "ErrorEquals": list(_ALL) if everything else list(dict.fromkeys([*names, *unknown])),
         "IntervalSeconds": each.interval,
         "MaxAttempts": each.max_attempts,
         "BackoffRate": each.backoff,
@@ -208,27 +220,21 @@ def _retrier(machine: Machine, each: Retry) -> State:
 def _class(machine: Machine, name: str) -> type[BaseException] | None:
     """The exception class that a name most likely means."""
     found = getattr(builtins, name, machine.namespace.value(name))
-    return found if isinstance(found, type) and issubclass(found, BaseException) else None
+    return found if _is_exception(found) else None
 
 
 # --- subclasses
 
 
-def complete(machine: Machine, states: dict[str, State]) -> None:
+def complete(
+    states: dict[str, State], errors: Mapping[str, type[BaseException]], around: frozenset[str] = frozenset()
+) -> None:
     """Add to each member of Retry and Catch the subclasses that may be reported in place of those it lists.
 
     That is each class that the state, one around it or one within it lists, unless an earlier member has taken it; and
     each class of the flow's module that has two of these as its bases.
     """
-    if machine.errors:
-        visible = [kind for kind in machine.namespace.globals.values() if _is_exception(kind)]
-        _complete(states, {**{error_name(kind): kind for kind in visible}, **machine.errors}, frozenset())
-
-
-def _complete(
-    states: dict[str, State], errors: Mapping[str, type[BaseException]], around: frozenset[str]
-) -> None:
-    for state in states.values():
+    for state in states.values() if errors else ():
         own = frozenset(_listed(state))
         near = around | own | frozenset(name for inner in _within(state) for name in _all_listed(inner))
         listed = [errors[name] for name in near if name in errors]
@@ -244,7 +250,7 @@ def _complete(
                 taken.update(names)
             members[:] = [member for member in members if member["ErrorEquals"]]
         for inner in _within(state):
-            _complete(inner, errors, around | own)
+            complete(inner, errors, around | own)
 
 
 def _is_joint(kind: type[BaseException], listed: list[type[BaseException]]) -> bool:

@@ -12,7 +12,7 @@ from nbflow.authoring import catches
 from nbflow.authoring.forms import form
 from nbflow.authoring.kinds import Kind, join, of_annotation, of_value
 from nbflow.authoring.names import Namespace, assigned, member, variable
-from nbflow.authoring.source import Source, read
+from nbflow.authoring.source import FlowError, Source, read
 from nbflow.authoring.statements import block
 from nbflow.authoring.states import Machine, Scope, State
 from nbflow.authoring.survey import look_over
@@ -31,8 +31,8 @@ class FlowCode:
     tasks: dict[str, Task[..., Any] | Notebook]
     """By the NAME at the end of the definition's Lambda ARNs; the pieces of the flow's own text are among them."""
     checks: dict[str, str]
-    """By NAME: what a result has to be, because the definition relies on it: "number", "string", "boolean", "object",
-    "array", or "array[2]" for one of two values."""
+    """By NAME: what a result has to be, because the definition relies on it: "number", "string", "boolean", "array",
+    "array[2]" (one of two values) or "dataframe"."""
     signature: inspect.Signature
     """The flow's parameters: the members of an execution's input."""
 
@@ -42,35 +42,43 @@ def compile_flow(function: Callable[..., Any], *, name: str | None = None) -> Fl
 
     Raises FlowError, which points at the place in its source, for what a flow cannot be.
     """
+    try:
+        return _compiled(function, name or function.__name__)
+    except FlowError as error:
+        raise error.with_traceback(
+            None
+        ) from None  # it is about the flow: where in the compiler, helps nobody
+
+
+def _compiled(function: Callable[..., Any], name: str) -> FlowCode:
     source = read(function)
     signature = _signature(function, source)
-    namespace = Namespace(function)
-    locals = [*signature.parameters, *sorted(assigned(source.tree.body) - set(signature.parameters))]
-    machine = Machine(
-        function, source, namespace, frozenset(locals), form, look_over(source, namespace, frozenset(locals))
-    )
-    machine.identifiers = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)} | {
-        *locals
-    }
+    machine = _machine(function, source, signature)
     scope = Scope(machine, {})
-    for each in locals:
+    for each in [*signature.parameters, *sorted(machine.locals - {*signature.parameters})]:
         scope.names[each] = variable(each, machine.variables.__contains__)
         machine.variables.add(scope.names[each])
-    if signature.parameters:
-        binding = _bind(scope, name or function.__name__, signature)
+    binding = _bind(scope, name, signature)
     block(scope, source.tree.body)
     if not scope.dead:
         leave(scope, "return None", Template(None, Kind("null")))
-    if signature.parameters:
-        _check(scope, binding, signature)
+    _check(scope, binding, signature)
     catches.close_rules(machine)
     scope.close()
-    catches.complete(machine, scope.states)
-    definition: dict[str, Json] = {"QueryLanguage": "JSONata"}
-    if comment := inspect.getdoc(function):
-        definition = {"Comment": comment, **definition}
-    checks = {each.name: each.kind for each in machine.promises if each.who == "task"}
-    return FlowCode({**definition, **scope.definition}, machine.tasks, checks, signature)
+    catches.complete(scope.states, machine.errors)
+    comment = inspect.getdoc(function)
+    definition = {**({"Comment": comment} if comment else {}), "QueryLanguage": "JSONata", **scope.definition}
+    promised = {each.name: each.kind for each in machine.promises if each.who == "task"}
+    checks = {each: promised[each] for each in machine.tasks if each in promised}
+    return FlowCode(definition, machine.tasks, checks, signature)
+
+
+def _machine(function: Callable[..., Any], source: Source, signature: inspect.Signature) -> Machine:
+    namespace = Namespace(function)
+    locals = frozenset({*signature.parameters, *assigned(source.tree.body)})
+    identifiers = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)} | locals
+    calling = look_over(source, namespace, locals)
+    return Machine(function, source, namespace, locals, form, calling, identifiers)
 
 
 # --- parameters
@@ -91,8 +99,10 @@ def _signature(function: Callable[..., Any], source: Source) -> inspect.Signatur
 
 
 def _bind(scope: Scope, name: str, signature: inspect.Signature) -> State:
-    """The first state: the parameters become variables."""
+    """The first state: the parameters become variables. (Without parameters there is none.)"""
     state: State = {"Type": "Pass", "Assign": {}}
+    if not signature.parameters:
+        return state
     scope.add(scope.machine.state_name(f"{name}({', '.join(signature.parameters)})"), state)
     scope.exits = [(state, "Next")]
     for each, parameter in signature.parameters.items():
@@ -121,14 +131,14 @@ def _check(scope: Scope, state: State, signature: inspect.Signature) -> None:
         state["Assign"][hole(name)] = f"{{% {value} %}}"
 
 
-_TESTS: Final = {"object": "$exists({0}.rows) and $exists({0}.columns)"}
+_TESTS: Final = {"dataframe": "$exists({0}.rows) and $exists({0}.columns)"}
 """Where it is not its JSON type that tells what a value is: a DataFrame is a reference with these members."""
 _WORDS: Final = {
     "number": "a number",
     "string": "a text",
     "boolean": "true or false",
     "array": "a list",
-    "object": "a DataFrame",
+    "dataframe": "a DataFrame",
 }
 
 

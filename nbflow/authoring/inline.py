@@ -44,7 +44,9 @@ def function(
     ``given`` says which of the parameters are more than their JSON: "tuple" or "failure".
     """
     read = {each.id for statement in body for each in free(statement)}
-    closure = {each: namespace.closure[each] for each in read - {*parameters} if each in namespace.closure}
+    closure = {
+        each: namespace.closure[each] for each in sorted(read - {*parameters}) if each in namespace.closure
+    }
     while name in read:  # or it would hide what it reads
         name += "_"
     module = ast.parse(

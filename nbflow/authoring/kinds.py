@@ -55,7 +55,7 @@ class Kind:
 def _check(kind: Kind) -> str:
     if kind.name == "tuple":
         return "array" if kind.size is None else f"array[{kind.size}]"
-    return "object" if kind.name == "frame" else kind.name
+    return "dataframe" if kind.name == "frame" else kind.name
 
 
 ANY: Final = Kind()

@@ -6,19 +6,21 @@ from typing import Any, Final
 
 from nbflow.authoring import catches, kinds, words
 from nbflow.authoring.forms import branch, condition_of
-from nbflow.authoring.kinds import ANY, Kind
+from nbflow.authoring.kinds import ANY
 from nbflow.authoring.names import member, targets
 from nbflow.authoring.pieces import piece
 from nbflow.authoring.states import NOWHERE, RESULT, Exit, Handler, Kinds, Scope, Sink, State, to
 from nbflow.authoring.task import Task
-from nbflow.authoring.typed import Template, as_text, fold, template
+from nbflow.authoring.typed import Template, as_text, fold, hole, template
 from nbflow.authoring.values import assign, deliver, finish, hoist, leave, materialise, members, settle
 from nbflow.errors import Fail
 
 
 def block(scope: Scope, body: list[ast.stmt], handling: tuple[Handler, ...] = ()) -> None:
-    """States for statements; what cannot be reached has none. ``handling`` are the except clauses
-    that they stand in, the innermost last."""
+    """States for statements; what cannot be reached has none.
+
+    ``handling`` are the except clauses that they stand in, the innermost last.
+    """
     for node in body:
         if scope.dead:
             return
@@ -64,13 +66,17 @@ def _assign(scope: Scope, node: ast.Assign) -> None:
 
 
 def _annotated(scope: Scope, node: ast.AnnAssign) -> None:
-    """``x: int = f(y)``: the annotation promises what the value is, unless that is known."""
+    """``x: int = len(y)``: the annotation promises what the value of an inline task is, unless that is known.
+
+    (Of a task, its own annotation does: a check is made of each of its results, and this is about one.)
+    """
     if node.value is None or not isinstance(node.target, ast.Name):
         return
     name = node.target.id
+    inline = scope.machine.form(scope, node.value) is None
     deliver(scope, node.value, to(name), _text(scope, node))
-    [(state, _), *others] = scope.exits
-    if scope.kinds[name].name == "any" and state["Type"] == "Task" and not others:
+    [(state, _), *_] = scope.exits
+    if inline and state["Type"] == "Task" and scope.kinds[name].name == "any":
         promised = kinds.of_annotation(ast.unparse(node.annotation), scope.machine.function.__globals__)
         scope.kinds[name] = promised.promised("task", state["Resource"].rpartition(":")[2])
 
@@ -95,39 +101,39 @@ def _augmented(scope: Scope, node: ast.AugAssign) -> None:
 def _unpack(scope: Scope, node: ast.Assign, target: ast.expr) -> None:
     """``a, b = …``: by index where the number of values is known, else by Python."""
     assert isinstance(target, ast.Tuple | ast.List)
+    text = _text(scope, node)
     names = [each.id for each in target.elts if isinstance(each, ast.Name)]
-    text, machine = _text(scope, node), scope.machine
-    flat = len(set(names)) == len(target.elts)
-    if flat and not isinstance(node.value, ast.Dict) and len(members(node.value)) == len(names):
+    if len(set(names)) < len(target.elts):  # a star, a name within parentheses, or one that occurs twice
+        _unpack_by_python(scope, node, hoist(scope, node.value), target)
+        return
+    values = [] if isinstance(node.value, ast.Dict) else members(node.value)
+    if len(values) == len(names):
         parts = [materialise(scope, each) for each in members(hoist(scope, node.value))]
         assign(scope, text, dict(zip(names, parts, strict=True)))
         return
-    size = _known_size(scope, node.value)
-    if flat and size is not None:
+    size = _size_of_call(scope, node.value)
+    if size is not None:
         if size != len(names):
-            raise machine.source.error(target, f"there are {size} values to unpack, but {len(names)} names")
+            raise scope.machine.source.error(
+                target, f"there are {size} values to unpack, but {len(names)} names"
+            )
         deliver(scope, node.value, Sink({name: f"[{index}]" for index, name in enumerate(names)}), text)
         return
     value = hoist(scope, node.value)
-    kind = _kind_of(scope, value)
-    if flat and kind.name == "tuple" and kind.size == len(names):
-        machine.promises |= kind.promises
-        read = materialise(scope, value).value
-        inner = str(read).removeprefix("{% ").removesuffix(" %}")
-        parts = [Template(f"{{% {inner}[{index}] %}}", ANY) for index in range(len(names))]
-        assign(scope, text, dict(zip(names, parts, strict=True)))
+    kind = scope.kind(value.id) if isinstance(value, ast.Name) else None
+    if isinstance(value, ast.Name) and kind and kind.name == "tuple" and kind.size == len(names):
+        scope.machine.promises |= kind.promises
+        indices = {name: f"[{index}]" for index, name in enumerate(names)}
+        read = {
+            name: Template(f"{{% {hole(value.id)}{at} %}}", kind.part(at)) for name, at in indices.items()
+        }
+        assign(scope, text, read)
         return
-    names = targets(target)
-    keys: list[ast.expr | None] = [ast.Constant(name) for name in names]
-    result = ast.Dict(keys, [ast.Name(name, ast.Load()) for name in names])
-    unpacked = ast.copy_location(ast.Assign([target], value), node)
-    body: list[ast.stmt] = [unpacked, ast.copy_location(ast.Return(result), node)]
-    sink = Sink({name: member(name) for name in names})
-    finish(scope, machine.state_name(text), piece(scope, [value], body, text), sink)
+    _unpack_by_python(scope, node, value, target)
 
 
-def _known_size(scope: Scope, value: ast.expr) -> int | None:
-    """How many values a call gives whose result can be taken apart as it comes: a task's that promises it."""
+def _size_of_call(scope: Scope, value: ast.expr) -> int | None:
+    """How many values ``nf.parallel(…)`` gives, or a task that promises a number of them."""
     if not isinstance(value, ast.Call) or value not in scope.machine.calling:
         return None
     meaning = scope.meaning(value.func)
@@ -137,8 +143,15 @@ def _known_size(scope: Scope, value: ast.expr) -> int | None:
     return kind.size if kind.name == "tuple" else None
 
 
-def _kind_of(scope: Scope, value: ast.expr) -> Kind:
-    return (scope.kind(value.id) or ANY) if isinstance(value, ast.Name) else ANY
+def _unpack_by_python(scope: Scope, node: ast.Assign, value: ast.expr, target: ast.expr) -> None:
+    """An inline task that unpacks, and gives the values by their names."""
+    names, text = targets(target), _text(scope, node)
+    keys: list[ast.expr | None] = [ast.Constant(name) for name in names]
+    result = ast.Dict(keys, [ast.Name(name, ast.Load()) for name in names])
+    unpacked = ast.copy_location(ast.Assign([target], value), node)
+    body: list[ast.stmt] = [unpacked, ast.copy_location(ast.Return(result), node)]
+    sink = Sink({name: member(name) for name in names})
+    finish(scope, scope.machine.state_name(text), piece(scope, [value], body, text), sink)
 
 
 # --- control
@@ -195,7 +208,7 @@ def _raise(scope: Scope, node: ast.Raise, handling: tuple[Handler, ...]) -> None
         raise scope.machine.source.error(node, "there is nothing to raise again here: name an exception")
     failed = _literal_fail(scope, node)
     if failed is None:
-        _python(scope, node, [node.exc, node.cause])
+        _raise_by_python(scope, node)
         return
     taker = catches.taker(scope, Fail)
     if taker is not None:
@@ -222,23 +235,24 @@ def _literal_fail(scope: Scope, node: ast.Raise) -> Fail | None:
         raise scope.machine.source.error(call, f"nf.Fail(error, cause): {wrong}") from None
 
 
+def _raise_by_python(scope: Scope, node: ast.Raise) -> None:
+    assert node.exc is not None
+    reads = [hoist(scope, node.exc), *([hoist(scope, node.cause)] if node.cause else [])]
+    _as_it_is(scope, ast.copy_location(ast.Raise(*reads), node), reads, RESULT)
+
+
 def _assert(scope: Scope, node: ast.Assert) -> None:
     if node.msg in scope.machine.calling:
         raise scope.machine.source.error(node.msg, "call the task before the assert")
     test = hoist(scope, node.test)
-    _python(scope, ast.copy_location(ast.Assert(test, node.msg), node), [test, node.msg])
+    reads = [test, node.msg] if node.msg else [test]
+    _as_it_is(scope, ast.copy_location(ast.Assert(*reads), node), reads, NOWHERE)
 
 
-def _python(scope: Scope, node: ast.stmt, parts: list[ast.expr | None]) -> None:
-    """A statement that runs as it is."""
-    kept = [each for each in parts if each is not None]
-    if isinstance(node, ast.Raise):
-        assert node.exc is not None
-        exception = hoist(scope, node.exc)
-        node, kept = ast.copy_location(ast.Raise(exception, node.cause), node), [exception, *kept[1:]]
+def _as_it_is(scope: Scope, node: ast.stmt, reads: list[ast.expr], sink: Sink) -> None:
+    """An inline task that is the statement."""
     text = _text(scope, node)
-    state = piece(scope, kept, [node], text)
-    finish(scope, scope.machine.state_name(text), state, RESULT if isinstance(node, ast.Raise) else NOWHERE)
+    finish(scope, scope.machine.state_name(text), piece(scope, reads, [node], text), sink)
 
 
 def _nothing(scope: Scope, node: ast.stmt) -> None:

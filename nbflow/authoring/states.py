@@ -40,11 +40,6 @@ class Sink:
     """By variable, the part of the value that it gets: "" for all of it, "[0]", ".name"."""
     returns: bool = False
 
-    @property
-    def whole(self) -> bool:
-        """Whether no part of the value is asked for."""
-        return not any(self.places.values())
-
 
 NOWHERE: Final = Sink()
 RESULT: Final = Sink(returns=True)
@@ -72,6 +67,8 @@ class Machine:
     """The rule for a form of expression that becomes states, if it is one (:mod:`nbflow.authoring.forms`)."""
     calling: set[ast.AST]
     """The nodes with a task call in them."""
+    identifiers: set[str]
+    """Python's names in the flow's text, and those of temporary variables."""
     tasks: dict[str, Task[..., Any] | Notebook] = field(default_factory=dict)
     promises: set[Promise] = field(default_factory=set)
     """Those that the definition relies on."""
@@ -79,16 +76,16 @@ class Machine:
     """The exception classes that Retry and Catch list, by name."""
     open_rules: list[tuple[State, tuple[type[BaseException], ...]]] = field(default_factory=list)
     """Rules of Choices whose conditions are to list the names of these classes."""
+    open_fails: list[tuple[State, str]] = field(default_factory=list)
+    """Fail states that are to get the name of the error that a variable holds."""
     state_names: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
     """ASL's names of variables: an inner scope must not assign one of an outer scope."""
-    identifiers: set[str] = field(default_factory=set)
-    """Python's names in the flow's text, and those of temporary variables."""
 
     def state_name(self, *candidates: str) -> str:
-        """The first candidate that no state has yet, as short as AWS wants it; else the first one, numbered."""
+        """The first candidate that no state has yet, as short as AWS wants it; else the last one, numbered."""
         short = [_shortened(" ".join(each.split()), _LONGEST) for each in candidates if each]
-        numbered = (f"{_shortened(short[0], _LONGEST - 6)} ({number})" for number in range(2, 10**6))
+        numbered = (f"{_shortened(short[-1], _LONGEST - 6)} ({number})" for number in range(2, 10**6))
         return _first_free([*short], numbered, self.state_names)
 
     def identifier(self, base: str) -> str:
@@ -203,14 +200,10 @@ class Scope:
 
     def add(self, name: str, state: State) -> None:
         """Add a state: it is where the open exits lead to. It has none itself yet."""
-        self.lead(self.exits, name)
+        for holder, key in self.exits:
+            holder[key] = name
         self.exits = []
         self.states[name] = state
-
-    @staticmethod
-    def lead(exits: list[Exit], name: str) -> None:
-        for holder, key in exits:
-            holder[key] = name
 
     def merge(self, others: list[tuple[list[Exit], Kinds]]) -> None:
         """Go on where several ways meet: what is set on all of them is set."""

@@ -18,7 +18,7 @@ WORDS: Final = (words.parallel, words.map, words.wait)
 
 _LOOP: Final = (
     "Write [task(x) for x in xs]: a list comprehension of a task call is a Map, and its items run at the same time. "
-    "A loop whose steps depend on each other belongs into a task"
+    "A loop whose steps depend on each other belongs in a task"
 )
 _INSIDE: Final = "do it within a task"
 _OUTSIDE: Final = "write it outside of the flow, or within a task"
@@ -124,8 +124,12 @@ class _Survey:
             )
         if is_machine(meaning):
             raise self.source.error(
+                node, "a flow cannot call a flow yet: call its tasks here, or start it by itself"
+            )
+        if any(meaning is word for word in (eval, exec, locals)):
+            raise self.source.error(
                 node,
-                "a flow cannot call a flow yet: call its tasks here, or start it by itself",
+                "a flow's variables are where a step names them, and not in one place: write the expression itself",
             )
         return self._children(node, bound, barred) or found
 

@@ -1,7 +1,7 @@
 """``@nf.task``, ``nf.notebook`` and ``nf.Retry``: Python functions and notebooks that a Task state can name."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeAlias, TypeVar, overload
@@ -77,8 +77,8 @@ class _Options:
     timeout: int | None
     on: Place | None
 
-    def _set(self, retry: Retry | Iterable[Retry], timeout: int | None, on: Place | None) -> None:
-        retries = (retry,) if isinstance(retry, Retry) else tuple(retry)
+    def __init__(self, retry: Retry | Sequence[Retry], timeout: int | None, on: Place | None) -> None:
+        retries: tuple[Any, ...] = tuple(retry) if isinstance(retry, list | tuple) else (retry,)
         for index, member in enumerate(retries):
             if not isinstance(member, Retry):
                 raise NbflowError(f"retry= takes nf.Retry(…) or a list of them, not {member!r}")
@@ -104,14 +104,17 @@ class Task(_Options, Generic[P, R]):
         function: Callable[P, R],
         name: str | None = None,
         *,
-        retry: Retry | Iterable[Retry] = (),
+        retry: Retry | Sequence[Retry] = (),
         timeout: int | None = None,
         on: Place | None = None,
     ) -> None:
+        named = name or getattr(function, "__name__", None)
+        if not callable(function) or not named:
+            raise NbflowError(f"a task is a function; {function!r} needs a name: nf.task(name=…)")
         functools.update_wrapper(self, function)
         self.function = function
-        self.name = name or function.__name__
-        self._set(retry, timeout, on)
+        self.name: str = named
+        super().__init__(retry, timeout, on)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -147,7 +150,8 @@ def task(
     """
     if function is not None:
         return Task(function)
-    return lambda function: Task(function, name, retry=retry, timeout=timeout, on=on)
+    options = _Options(retry, timeout, on)  # a mistake shows where it is written
+    return lambda function: Task(function, name, retry=options.retry, timeout=timeout, on=on)
 
 
 class Notebook(_Options):
@@ -161,13 +165,13 @@ class Notebook(_Options):
         path: Path,
         name: str | None = None,
         *,
-        retry: Retry | Iterable[Retry] = (),
+        retry: Retry | Sequence[Retry] = (),
         timeout: int | None = None,
         on: Place | None = None,
     ) -> None:
         self.path = path
         self.name = name or path.stem
-        self._set(retry, timeout, on)
+        super().__init__(retry, timeout, on)
 
     def __call__(self, **parameters: object) -> NoReturn:
         """Raises NbflowError: a notebook runs as a step of a flow only."""
@@ -204,7 +208,3 @@ def notebook(
     are those of :func:`task`. In a flow it is called with keywords: ``train(year=2013)``.
     """
     return Notebook(Path(path), name, retry=retry, timeout=timeout, on=on)
-
-
-Callables: TypeAlias = Mapping[str, Task[..., Any] | Notebook]
-"""Tasks by the NAME at the end of a definition's Lambda ARNs."""

@@ -3,18 +3,19 @@
 :func:`deliver` makes the states for an expression and sends the result of the last one to a :class:`Sink`: variables,
 or the end of the scope. A task call inside of an expression is *hoisted*: it becomes a state of its own before, and a
 temporary variable takes its place. So that nothing changes its order, whatever Python evaluates before it is hoisted
-too, unless it is a name or a constant.
+too, unless it can neither fail nor do anything.
 """
 
 import ast
 import copy
+import functools
 from typing import Any, Final, TypeAlias, TypeVar
 
 from nbflow.authoring import catches
 from nbflow.authoring.inline import slug
-from nbflow.authoring.kinds import ANY, Kind
+from nbflow.authoring.kinds import ANY, ARRAY, BOOLEAN, COUNT, STRING, Kind, join
 from nbflow.authoring.pieces import piece
-from nbflow.authoring.states import Scope, Sink, State, to
+from nbflow.authoring.states import NOWHERE, Scope, Sink, State, to
 from nbflow.authoring.typed import Template, hole, template
 
 Node = TypeVar("Node", bound=ast.expr)
@@ -44,8 +45,44 @@ def inline(scope: Scope, node: ast.expr, sink: Sink, wrap: str = "") -> None:
     text = scope.machine.source.text(node)
     text = f"list({text})" if wrap == "list" else text  # a condition is a boolean anyway
     value = _called(wrap, node) if wrap else node
-    state = piece(scope, [node], [ast.copy_location(ast.Return(value), node)], text)
-    finish(scope, scope.machine.state_name(text), state, sink)
+    # Nobody asks for the value of an expression statement: it may be what no payload can hold.
+    statement = ast.Expr(value) if sink == NOWHERE and not wrap else ast.Return(value)
+    state = piece(scope, [node], [ast.copy_location(statement, node)], text)
+    kind = _BOOLEAN_OR_LIST[wrap] if wrap else _proven(scope, node)
+    finish(scope, scope.machine.state_name(text), state, sink, kind)
+
+
+_BOOLEAN_OR_LIST: Final = {"bool": BOOLEAN, "list": ARRAY}
+
+_DISPLAYS: Final[dict[type[ast.expr], Kind]] = {
+    ast.Tuple: Kind("tuple"),
+    ast.List: ARRAY,
+    ast.ListComp: ARRAY,
+    ast.JoinedStr: STRING,
+}
+_BUILTINS: Final[dict[Any, Kind]] = {
+    tuple: Kind("tuple"),
+    list: ARRAY,
+    sorted: ARRAY,
+    str: STRING,
+    repr: STRING,
+    bool: BOOLEAN,
+    isinstance: BOOLEAN,
+    len: COUNT,
+}
+
+
+def _proven(scope: Scope, node: ast.expr) -> Kind:
+    """What the text of an expression proves of its value."""
+    if (found := template(node, scope)) is not None:
+        return found.kind
+    if isinstance(node, ast.IfExp | ast.BoolOp):
+        parts = node.values if isinstance(node, ast.BoolOp) else [node.body, node.orelse]
+        return functools.reduce(join, [_proven(scope, each) for each in parts])
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        meaning = scope.meaning(node.func)
+        return next((kind for builtin, kind in _BUILTINS.items() if builtin is meaning), ANY)
+    return _DISPLAYS.get(type(node), ANY)
 
 
 def _called(builtin: str, node: ast.expr) -> ast.expr:
@@ -185,8 +222,9 @@ def hoist_children(scope: Scope, node: Node) -> Node:
 
 
 def _simple(scope: Scope, node: ast.expr) -> bool:
-    """Whether it does not matter when the expression is evaluated."""
-    return isinstance(node, ast.Name | ast.Constant | ast.Lambda) or callable(scope.meaning(node))
+    """Whether it does not matter when the expression is evaluated: it cannot fail, nor do anything."""
+    plain = isinstance(node, ast.Name | ast.Constant | ast.Lambda)
+    return plain or template(node, scope) is not None or callable(scope.meaning(node))
 
 
 def _slots(node: Node) -> tuple[Node, list[_Place]]:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
+from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -57,15 +58,20 @@ class Connection:
             self.store,
             self.shelf,
             ordinary=ThreadPool(),
-            scattered=DaskPool(Cluster(dask, say)),
+            scattered=DaskPool(Cluster(dask, self._say)),
             clock=SystemClock(),
             chance=random.Random(),
         )
         self.service = Service(self.store, self.engine)
         self.leaving = False
         """Do not wait at exit: Ctrl-C has been pressed, or a notebook's kernel ends."""
+        self.context = copy_context()
+        """Where words from the engine's threads belong: in a notebook, under the cell that has last started a run."""
         self._closed = False
         self._mentioned: set[str] = set()
+
+    def _say(self, text: str) -> None:
+        self.context.copy().run(say, text)  # a context of its own: two threads cannot be in one
 
     def row(self, arn: str) -> ExecutionRow:
         """What the store says of an execution now. Raises NbflowError if it is not there."""

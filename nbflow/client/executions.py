@@ -1,5 +1,6 @@
 """``nf.Execution``: a run, its result and its steps."""
 
+import asyncio
 import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
@@ -133,7 +134,12 @@ class Execution:
         return self._awaited().__await__()
 
     async def _awaited(self) -> object:
-        await self.connection.ended(self.arn)
+        try:
+            await self.connection.ended(self.arn)
+        except asyncio.CancelledError as cancelled:
+            # Perhaps a notebook's Stop. IPython asks the exception how to show it.
+            cancelled._render_traceback_ = self._stopped_waiting()._render_traceback_  # type: ignore[attr-defined]
+            raise
         return self.result()
 
     def result(self, timeout: float | None = None) -> object:

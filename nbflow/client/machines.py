@@ -6,6 +6,7 @@ import os
 import reprlib
 import sys
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -45,7 +46,7 @@ class StateMachine:
     ``definition``: a dict, JSON or YAML text, or the path of a file with either. ``tasks``: what the names at the
     end of the definition's Lambda ARNs mean, such as ``{"clean": clean}`` for ``arn:aws:lambda:…:function:clean``.
     ``checks``: by the same names, what results have to be, since the definition relies on it: "number", "string",
-    "boolean", "array", "array[2]" (of two) or "object"; any other result is the task's failure.
+    "boolean", "array", "array[2]" (of two) or "dataframe"; any other result is the task's failure.
     ``name``: by default the file's name, else "machine".
 
     Raises DefinitionError with all the definition's mistakes, BindingError with all that ``tasks`` lacks, ApiError
@@ -88,6 +89,7 @@ class StateMachine:
         if parameters and input is not None:
             raise TypeError("give the input as one value or as keywords, not both")
         connection = current()
+        connection.context = copy_context()
         codes = self._pin()
         value, artifacts = pack(parameters if input is None else input, connection.shelf, name="input")
         arn = self._publish(connection)

@@ -56,7 +56,7 @@ class Body:
             given = self.__signature__.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise TypeError(f"{cell.name}() {error}") from None
-        namespace: dict[str, Any] = {"__name__": "__main__", **_EVERYWHERE, **self._carried(), **given}
+        namespace: dict[str, Any] = {"__name__": "__main__", **_EVERYWHERE, **self.carried(), **given}
         exec(cell.code, namespace)
         missing = [name for name in cell.outputs if name not in namespace]
         if missing:
@@ -67,12 +67,12 @@ class Body:
         values = tuple(namespace[name] for name in cell.outputs)
         return (values or (None,))[0] if len(values) < 2 else values
 
-    def _carried(self) -> dict[str, object]:
-        """What of it there is: a name may have been deleted, and perhaps the cell does without."""
+    def carried(self) -> dict[str, object]:
+        """What it takes along of the notebook, as far as it is there: perhaps the cell does without a deleted name."""
         return {name: self._namespace[name] for name in self._cell.carried if name in self._namespace}
 
     def __reduce__(self) -> tuple[type["Body"], tuple[Cell, dict[str, object]]]:
-        return Body, (self._cell, self._carried())
+        return Body, (self._cell, self.carried())
 
     def __repr__(self) -> str:
         return f"<cell {self._cell.name}{self.__signature__}>"

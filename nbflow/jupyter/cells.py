@@ -19,10 +19,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import CO_COROUTINE
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from nbflow.errors import NbflowError
-from nbflow.jupyter.bytecode import Code, Position
+from nbflow.jupyter.bytecode import Code
+from nbflow.jupyter.celltext import Text, Touch
 
 
 class CellError(NbflowError):
@@ -37,14 +38,6 @@ class CellError(NbflowError):
 
     def _render_traceback_(self) -> list[str]:
         return self.shown
-
-
-class Touch(NamedTuple):
-    """A method call that may change the object that it is called on."""
-
-    name: str
-    call: str
-    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +55,8 @@ class CellNames:
     """Changed in place only: an output if it is an input."""
     touched: tuple[Touch, ...]
     """Method calls that may change what they are called on; of names that are not in ``changed``."""
+    quoted: tuple[str, ...]
+    """Named by ``@name`` in texts that pandas evaluates: an input, if the notebook has it."""
     bound: frozenset[str]
     """All that the cell may set, by whatever statement."""
     code: CodeType = field(repr=False, compare=False)
@@ -76,7 +71,7 @@ def analyse(source: str, filename: str = "<cell>", flags: int = 0) -> CellNames:
     compiled = compile(tree, filename, "exec", flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     _refuse(tree, compiled)
     code = Code(compiled)
-    text = _Text(source, tree)
+    text = Text(source, tree)
     loaded = {at for at, _ in code.loads}
     written = [(name, change) for at, name, change in sorted(text.written) if not change or at in loaded]
     data = {name for name, change in written if not change and name in code.left and not name.startswith("_")}
@@ -89,6 +84,7 @@ def analyse(source: str, filename: str = "<cell>", flags: int = 0) -> CellNames:
         written=tuple(dict.fromkeys(name for name, _ in written if name in data | changed)),
         changed=frozenset(changed),
         touched=tuple(touched),
+        quoted=tuple(dict.fromkeys(text.quoted)),
         bound=code.stored,
         code=compiled,
     )
@@ -111,155 +107,6 @@ def _refuse(tree: ast.Module, code: CodeType) -> None:
                 f"line {node.lineno}: `from {node.module or '.'} import *` hides which names are the cell's inputs; "
                 "import the names that it uses"
             )
-
-
-# --- what the text says
-
-_CHANGING: Final = {
-    *("add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "fill"),
-    *("fit", "insert", "intersection_update", "partial_fit", "pop", "popitem", "popleft", "put", "remove"),
-    *(
-        "resize",
-        "reverse",
-        "rotate",
-        "setdefault",
-        "setflags",
-        "sort",
-        "symmetric_difference_update",
-        "update",
-    ),
-}
-"""Methods that change their object, in Python's, numpy's, pandas' and scikit-learn's types."""
-
-_HARMLESS: Final = (
-    *(
-        "close",
-        "debug",
-        "describe",
-        "error",
-        "flush",
-        "head",
-        "hist",
-        "info",
-        "plot",
-        "print",
-        "save",
-        "show",
-    ),
-    *("tail", "to_", "warning", "write"),
-)
-"""How the names begin of methods that are called for something else than changing their object."""
-
-
-_SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-
-
-class _Text(ast.NodeVisitor):
-    """Collects what is written and touched, with the positions of the names."""
-
-    def __init__(self, source: str, tree: ast.Module) -> None:
-        self.written: list[tuple[Position, str, bool]] = []
-        """Position, name, and whether it is a change in place."""
-        self.touched: list[tuple[Position, Touch]] = []
-        self._source = source
-        self._last = tree.body[-1] if tree.body else None
-        self._inner = 0
-        """How deep in functions and classes: what is assigned there is theirs."""
-        self.visit(tree)
-
-    def visit(self, node: ast.AST) -> None:
-        inner = isinstance(node, _SCOPES)
-        self._inner += inner
-        super().visit(node)
-        self._inner -= inner
-
-    def visit_comprehension(self, node: ast.comprehension) -> None:
-        self.visit(node.iter)  # its target is a variable of its own
-        for condition in node.ifs:
-            self.visit(condition)
-
-    def visit_For(self, node: ast.For) -> None:
-        self._change(node.target)
-        for child in (node.iter, *node.body, *node.orelse):
-            self.visit(child)
-
-    def visit_withitem(self, node: ast.withitem) -> None:
-        self.visit(node.context_expr)
-        if node.optional_vars is not None:
-            self._change(node.optional_vars)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
-            self.generic_visit(node)
-
-    def visit_TypeAlias(self, node: Any) -> None:  # Python 3.12's `type Row = …`: no data
-        self.visit(node.value)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Store):
-            self._assign(node, node.id)
-
-    def visit_MatchAs(self, node: ast.MatchAs) -> None:
-        self._assign(node, node.name)
-        self.generic_visit(node)
-
-    def visit_MatchStar(self, node: ast.MatchStar) -> None:
-        self._assign(node, node.name)
-
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
-        self._assign(node, node.rest)
-        self.generic_visit(node)
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        self._change(node)
-        self.generic_visit(node)
-
-    def visit_Subscript(self, node: ast.Subscript) -> None:
-        self._change(node)
-        self.generic_visit(node)
-
-    def visit_Expr(self, node: ast.Expr) -> None:
-        if node is not self._last and isinstance(node.value, ast.Call):
-            function = node.value.func
-            known = (*_HARMLESS, *_CHANGING)
-            if isinstance(function, ast.Attribute) and not function.attr.startswith(known):
-                self._touch(node.value)  # its result is thrown away, so it is called for what it does
-        self.generic_visit(node)
-
-    def visit_Call(self, node: ast.Call) -> None:
-        if isinstance(node.func, ast.Attribute):
-            inplace = any(
-                each.arg == "inplace" and isinstance(each.value, ast.Constant) and each.value.value is True
-                for each in node.keywords
-            )
-            if inplace or node.func.attr in _CHANGING:
-                self._touch(node)
-        self.generic_visit(node)
-
-    def _assign(self, node: ast.Name | ast.pattern, name: str | None) -> None:
-        if name is not None and not self._inner:
-            self.written.append(((node.lineno, node.col_offset), name, False))
-
-    def _change(self, target: ast.expr) -> None:
-        """``name[…]``, ``name.attribute`` and the like where they are targets; names themselves are passed over."""
-        for node in ast.walk(target):
-            if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
-                root = _root(node)
-                if root is not None:
-                    self.written.append(((root.lineno, root.col_offset), root.id, True))
-
-    def _touch(self, call: ast.Call) -> None:
-        root = _root(call.func)
-        if root is not None:
-            text = (ast.get_source_segment(self._source, call.func) or "").split("\n")[0] + "(…)"
-            self.touched.append(((root.lineno, root.col_offset), Touch(root.id, text, call.lineno)))
-
-
-def _root(node: ast.expr) -> ast.Name | None:
-    """``name`` of ``name.a["b"].c``."""
-    while isinstance(node, ast.Attribute | ast.Subscript):
-        node = node.value
-    return node if isinstance(node, ast.Name) else None
 
 
 # --- what the notebook says
@@ -292,7 +139,8 @@ def resolve(
 
     Raises CellError for names that do not fit the cell.
     """
-    read = (*names.inputs, *names.optional)
+    quoted = [name for name in names.quoted if name in namespace and name not in names.bound]
+    read = tuple(dict.fromkeys([*names.inputs, *names.optional, *quoted]))
     code = [name for name in read if name in namespace and is_code(namespace[name])]
     data = [name for name in read if name not in code and not _is_builtin(name, namespace)]
     taken = data if inputs is None else _given(inputs, names)
@@ -345,7 +193,7 @@ def _given(inputs: Sequence[str], names: CellNames) -> list[str]:
 
 
 def _mentioned(code: CodeType) -> set[str]:
-    """Names and words of texts: ``df.query("x > @limit")`` reads ``limit``, which no analysis sees."""
+    """Names, and the words of texts: what ``eval("limit + 1")`` reads, no analysis sees."""
     found = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

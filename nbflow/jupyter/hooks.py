@@ -7,6 +7,7 @@ so that waiting at the end comes too late: there, each cell waits for the runs t
 
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.client import presentation
@@ -96,7 +97,8 @@ def in_kernel(shell: "InteractiveShell") -> None:
     presentation.use(kernel)
     shell.events.register("post_run_cell", kernel.after_cell)
     for stream in (sys.stdout, sys.stderr):
-        capture.watch(stream)
+        with suppress(AttributeError, TypeError):  # a stream that is not written in Python, of another kernel
+            capture.watch(stream)
     _keep_what_steps_display(shell)
     if shell.display_formatter is not None:
         shown = shell.display_formatter.ipython_display_formatter

@@ -44,6 +44,8 @@ class Followed:
     def __init__(self, execution: Execution, wake: Callable[[], None]) -> None:
         self.execution = execution
         self.board = Board(execution.connection.service.definition_of(execution.arn))
+        self.here = False
+        """Whether it goes on in this process, so that the bus speaks of it."""
         self.failed = ""
         """The name of the state that made it fail."""
         self.error = ""
@@ -59,29 +61,29 @@ class Followed:
     def ended(self) -> bool:
         return self.board.status not in ("PENDING", "RUNNING")
 
-    @property
-    def here(self) -> bool:
-        """Whether the bus speaks of it."""
-        return self.execution.connection.engine.ended(self.execution.arn) is not None
-
     def catch_up(self) -> bool:
-        """Take in what the journal has since the last time. Returns whether there was anything. Raises StoreError."""
-        before = self._read
-        for row in self.execution.connection.store.journal(self.execution.arn, after=before):
+        """Take in what the journal has since the last time. Returns whether there is any news. Raises StoreError."""
+        before = self._read, self.here
+        connection, arn = self.execution.connection, self.execution.arn
+        self.here = connection.engine.ended(arn) is not None  # asked first: its last step may come in between
+        for row in connection.store.journal(arn, after=self._read):
             for record in decode(row.records, row.format):
                 self.board.add(record)
             self._read = row.step
-        if self.ended and self._read > before:
+        news = (self._read, self.here) != before
+        if news and self.ended:
             self.close()
             self._explain()
-        return self._read > before
+        return news
 
     def _explain(self) -> None:
         """Why it did not succeed; that somebody stopped it without a word, the status says already."""
+        if self.board.status == "SUCCEEDED":
+            return
         run = self.execution
         step = run.failed
-        self.failed = "" if step is None else step.name
-        if self.board.status != "SUCCEEDED" and (step is not None or run.error or run.cause):
+        if step is not None or run.error or run.cause:
+            self.failed = "" if step is None else step.name
             explained = run.explain().removeprefix(f"execution {run.name} of {run.machine} ")
             self.error = explained.partition("\n")[0]
 
@@ -94,6 +96,7 @@ class Followed:
             "stopped": board.stopped_at,
             "error": self.error,
             "failed": self.failed,
+            "here": self.here,
             "now": now,
             "states": {name: _state_live(view) for name, view in board.states.items()},
             "taken": sorted(board.taken),
@@ -211,28 +214,33 @@ class Following:
         self.listeners: list[News] = []
         self.problem = ""
         """Why nothing is followed any more, in words."""
+        self._fresh: list[Followed] = []
+        """Those that nobody has heard of yet."""
         self._boards = threading.RLock()
         """Held while boards change or are read: there are questions in other threads."""
         self._pump = Pump(self.turn, heard=self._is_heard, start=start)
 
     def add(self, execution: Execution) -> bool:
-        """Follow this run too. Returns whether it is new here."""
+        """Follow this run too. Returns whether it is new here. Of the first one, the listeners hear at once."""
         with self._boards:
             if execution.arn in self.runs:
                 return False
             run = Followed(execution, self._pump.wake)
             run.catch_up()
+            first = not self.runs
             self.runs[execution.arn] = run
-        for listener in self.listeners:
-            listener([run])
-        if not run.ended:
+            if not first:  # a cell may start many: they are told of together
+                self._fresh.append(run)
+        if first:
+            self._tell([run])
+        if not self.ended:
             self._pump.run()
         return True
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing left to follow."""
-        return bool(self.problem) or all(run.ended for run in self.runs.values())
+        """Whether there is nothing left to tell."""
+        return bool(self.problem) or not (self._fresh or any(not run.ended for run in self.runs.values()))
 
     def read(self, reader: Callable[[Sequence[Followed]], Read]) -> Read:
         """What a function makes of the runs, while nothing changes them."""
@@ -243,10 +251,11 @@ class Following:
         """Look for news, and tell of them. Returns the seconds to rest after that; None: nothing more will come."""
         try:
             with self._boards:
-                changed = [run for run in self.runs.values() if not run.ended and run.catch_up()]
+                fresh, self._fresh = self._fresh, []
+                older = [run for run in self.runs.values() if not run.ended and run not in fresh]
+                changed = [run for run in older if run.catch_up()] + fresh
             if changed:
-                for listener in self.listeners:
-                    listener(changed)
+                self._tell(changed)
         except Exception as error:  # noqa: BLE001  # a picture of a run must not harm it, nor fill the log
             self._give_up(error)
         if self.ended:
@@ -267,5 +276,8 @@ class Following:
         _log.warning("runs are no longer shown as they go on: %s", error, exc_info=None if known else error)
         self.problem = f"What comes now is not shown any more ({error}). The run goes on."
         self.let_go()
+        self._tell([])
+
+    def _tell(self, changed: Sequence[Followed]) -> None:
         for listener in self.listeners:
-            listener([])
+            listener(changed)

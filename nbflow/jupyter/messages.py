@@ -1,9 +1,10 @@
 """What the panel's two halves say to each other, all in one place.
 
-**State** travels in three synced traits, so that every view, also a second one or one after a page reload, has the
+**State** travels in synced traits, so that every view, also a second one or one after a page reload, has the
 whole truth from its model, and nothing depends on whether a message was heard:
 
 ``runs``     a list of :class:`RunHead`, in the order of their starts: what does not change while a run goes on
+``pictures`` a mapping from a definition's hash to its graph as SVG, drawn before anything has happened
 ``live``     a mapping from a run's ARN to its :class:`RunLive`: what does
 ``problem``  why the panel has stopped following, in words; "" while it follows
 
@@ -26,8 +27,8 @@ class RunHead(TypedDict):
     """The execution's ARN."""
     machine: str
     name: str
-    svg: str
-    """The graph, drawn before anything had happened."""
+    picture: str
+    """The key of its graph in ``pictures``."""
 
 
 class StateLive(TypedDict):
@@ -58,6 +59,8 @@ class RunLive(TypedDict):
     """Why it did not succeed, in one line for people; "" unless that is so."""
     failed: str
     """The name of the state that made it fail, or ""."""
+    here: bool
+    """Whether it goes on in this kernel's process."""
     now: float
     """When this was written down: the front end learns the difference between the two clocks from it."""
     states: dict[str, StateLive]

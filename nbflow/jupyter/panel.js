@@ -1,14 +1,14 @@
 /**
  * The panel in the browser: rows of runs, the graph of the chosen one, and a pane with what is in the chosen step.
  *
- * What there is to show is in the model's traits (`runs`, `live`, `problem`); what is in a step is asked for, with
+ * What there is to show is in the model's traits (`runs`, `pictures`, `live`, `problem`); what is in a step is asked for, with
  * messages. `nbflow/jupyter/messages.py` describes both. A view keeps what its reader has chosen, and nothing else:
  * each drawing is a function of the traits, the choice and the time, so that any number of views agree.
  *
- * @typedef {{run: string, machine: string, name: string, svg: string}} RunHead
+ * @typedef {{run: string, machine: string, name: string, picture: string}} RunHead
  * @typedef {{status: string, entered: ?number, exited: ?number, visits: number, running: number, succeeded: number,
  *   failed: number, total: number, done: number, items: string}} StateLive
- * @typedef {{status: string, started: number, stopped: ?number, error: string, failed: string, now: number,
+ * @typedef {{status: string, started: number, stopped: ?number, error: string, failed: string, here: boolean, now: number,
  *   states: Object<string, StateLive>, taken: Array<[string, string]>}} RunLive
  * @typedef {{state: string, item: ?number, items: string}} MapItem
  */
@@ -29,7 +29,7 @@ const STATUS = {
   TIMED_OUT: ["✗", "timed out"],
 };
 
-const ITEM = { r: "RUNNING", s: "SUCCEEDED", f: "FAILED", c: "CAUGHT", a: "ABORTED", " ": "" };
+const ITEM = { s: "SUCCEEDED", f: "FAILED", c: "CAUGHT", a: "ABORTED", r: "RUNNING", " ": "" };
 
 // --- words
 
@@ -62,7 +62,7 @@ export function note(state, now) {
   return state.running ? `${state.visits - state.running}/${state.visits}${failed}` : `${state.visits}×${failed}`;
 }
 
-/** "12 items: 9 succeeded, 1 failed, 2 not yet". @param {string} items */
+/** "12 items: 9 succeeded, 1 failed, 2 running". @param {string} items */
 export function summary(items) {
   const parts = Object.entries(ITEM)
     .map(([mark, status]) => [items.split(mark).length - 1, STATUS[status][1]])
@@ -104,8 +104,15 @@ function h(tag, props = {}, ...children) {
     else if (key === "class") element.className = value;
     else element.setAttribute(key, value);
   }
+  if (element.tabIndex >= 0 || "tabindex" in props) keepKeys(element);
   element.append(...children);
   return element;
+}
+
+/** Keys that are pressed here are not JupyterLab's, where "x" would cut the cell. It looks at the focused element first,
+ * and around it only if that is of no interest: so each element that can have the focus says it. */
+function keepKeys(element) {
+  element.setAttribute("data-lm-suppress-shortcuts", "true");
 }
 
 /** Change the text only where it differs: selections and scroll positions stay. */
@@ -177,7 +184,7 @@ class Row {
     const gone = this.view.gone && !over;
     badge(this.badge, live.status, gone ? `${word(live.status)}, when last heard of` : word(live.status));
     say(this.time, over ? elapsed(live.stopped - live.started) : gone ? "" : ticking(now - live.started));
-    say(this.word, this.words(over));
+    say(this.word, this.words(over, live.here));
     say(this.stop, this.stopping ? "stopping…" : "Stop");
     this.stop.disabled = Boolean(this.stopping);
     show(this.stop, !over && !gone);
@@ -189,13 +196,14 @@ class Row {
     this.choose.setAttribute("aria-expanded", String(chosen));
   }
 
-  words(over) {
+  words(over, here) {
     if (over) return "";
     if (this.view.gone) return `The kernel has gone; nf.execution("${this.head.name}") shows this run in a new one.`;
     if (this.stopping && Date.now() - this.stopping > BUSY) {
       return "The kernel is busy with a cell: it will stop when that lets it.";
     }
-    return this.trouble;
+    if (this.trouble) return this.trouble;
+    return here ? "" : "It does not go on in this kernel: this is what was recorded of it.";
   }
 }
 
@@ -215,9 +223,9 @@ class Graph {
     this.lines = [];
   }
 
-  /** The drawing of another run. @param {RunHead} head */
-  load(head) {
-    const drawn = new DOMParser().parseFromString(head.svg, "image/svg+xml").documentElement;
+  /** The drawing of another run. @param {RunHead} head @param {string} svg */
+  load(head, svg) {
+    const drawn = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
     this.run = head.run;
     drawn.classList.add("nbflow-run");
     this.moved = false;
@@ -233,6 +241,7 @@ class Graph {
     this.boxes.set(name, { group, bar, text, shown: "" });
     group.setAttribute("tabindex", "0");
     group.setAttribute("role", "button");
+    keepKeys(group);
     group.addEventListener("click", () => this.view.chooseState(name));
     group.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
@@ -258,7 +267,7 @@ class Graph {
     if (state.status !== box.status && ["RUNNING", "FAILED"].includes(state.status)) this.follow(box.group);
     box.status = state.status;
     colour(box.group, state.status);
-    box.group.setAttribute("aria-label", `${name}: ${word(state.status)} ${text}`);
+    box.group.setAttribute("aria-label", `${name}: ${word(state.status)}`);
     say(box.text, text);
     const done = state.total ? state.done / state.total : 0;
     box.bar?.setAttribute("width", String(Number(box.bar.dataset.width) * done));
@@ -382,10 +391,8 @@ class Pane {
   /** @param {View} view */
   constructor(view) {
     this.view = view;
-    this.answer = null;
-    this.asked = { id: 0, at: 0, about: "" };
-    this.cost = 0;
-    this.trouble = "";
+    this.cost = 0; // ms that the last answer took
+    this.reset();
     this.badge = h("span", { class: "nbp-badge" });
     this.title = h("span", { class: "nbp-title" });
     this.kind = h("span", { class: "nbp-kind" });
@@ -433,20 +440,25 @@ class Pane {
   reset() {
     this.answer = null;
     this.trouble = "";
-    this.asked = { id: 0, at: 0, about: "" };
+    this.asked = { id: 0, at: 0, choice: "", news: "" };
+  }
+
+  get choice() {
+    const { run, state, items, visit } = this.view;
+    return JSON.stringify([run, state, items, visit]);
   }
 
   /** Ask for what is in the step, unless it was asked and nothing has changed since. @param {RunLive} live */
   ask(live) {
     const { run, state, items, visit } = this.view;
-    const about = JSON.stringify([run, state, items, visit, live.states[state], isOver(live.status)]);
-    const now = performance.now();
-    if (about === this.asked.about || this.view.gone) return;
-    const choice = JSON.stringify([run, state, items, visit]);
+    const { choice } = this;
+    const news = JSON.stringify([live.states[state], isOver(live.status)]);
     const other = choice !== this.asked.choice;
-    if (!other && (this.asked.id || now - this.asked.at < SOON + 4 * this.cost)) return; // the next tick asks again
+    if (this.view.gone || (!other && news === this.asked.news)) return;
+    const at = performance.now();
+    if (!other && (this.asked.id || at - this.asked.at < SOON + 4 * this.cost)) return; // the next tick asks again
     const id = this.view.send({ type: "ask", run, state, items, visit }, (text) => this.fail(id, text));
-    this.asked = { id, at: now, about, choice };
+    this.asked = { id, at, choice, news };
   }
 
   fail(id, text) {
@@ -463,16 +475,20 @@ class Pane {
     this.cost = performance.now() - this.asked.at;
     this.trouble = "";
     this.answer = answer;
-    if (answer.state !== this.view.state) this.moved(answer.state);
+    this.agree(answer);
     this.view.draw();
   }
 
-  /** The answer is about a state within the one that was asked about: that is the chosen one now. */
-  moved(state) {
-    const { run, items, visit } = this.view;
-    this.view.state = state;
-    this.asked.choice = JSON.stringify([run, state, items, visit]);
-    this.asked.about = "";
+  /** The answer may be about a state within the one that was asked about, and says which items it has chosen: these are
+   * the chosen ones from now on, also for the next state. */
+  agree(answer) {
+    const ways = answer.path.filter((map) => map.item !== null).map((map) => [map.state, map.item]);
+    this.view.items = { ...this.view.items, ...Object.fromEntries(ways) };
+    if (answer.state !== this.view.state) {
+      this.view.state = answer.state;
+      this.asked.news = "";
+    }
+    this.asked.choice = this.choice;
   }
 
   words() {
@@ -563,14 +579,13 @@ function took(found, now) {
 class View {
   constructor(model, el) {
     this.model = model;
-    this.el = el;
     this.rows = new Map();
     this.run = null; // the chosen run, state, items by their Maps, and visit
     this.state = null;
     this.items = {};
     this.visit = null;
-    this.chose = false; // whether the reader has chosen the run
-    this.gone = false;
+    this.chose = false; // whether the reader has chosen anything: later runs come without taking the view
+    this.dead = false; // whether the kernel was seen to go
     this.ahead = Infinity; // seconds by which this browser's clock is ahead of the kernel's, or a little less
     this.question = Math.floor(Math.random() * 1e9); // several views share one model, and hear each other's answers
     this.failing = new Map(); // by a question's id: whom to tell that it cannot be answered
@@ -579,18 +594,26 @@ class View {
     this.graph = new Graph(this);
     this.pane = new Pane(this);
     const body = h("div", { class: "nbp-body" }, this.graph.element, this.pane.element);
-    this.element = h("div", { class: "nbflow-panel", "data-lm-suppress-shortcuts": "true" }, this.problem, this.list, body);
+    this.element = h("div", { class: "nbflow-panel" }, this.problem, this.list, body);
     el.append(this.element);
   }
 
   open() {
-    const soon = () => this.soon();
-    this.model.on("change:runs", soon);
-    this.model.on("change:live", soon);
-    this.model.on("change:problem", soon);
-    this.model.on("comm_live_update", soon);
-    this.model.on("msg:custom", (message) => this.hear(message));
-    this.resized = new ResizeObserver(soon);
+    const news = () => {
+      this.dead = false;
+      this.soon();
+    };
+    for (const trait of ["runs", "live", "problem"]) this.model.on(`change:${trait}`, news);
+    this.model.on("msg:custom", (message) => {
+      news();
+      this.hear(message);
+    });
+    // A model begins with a live comm, or is marked as disconnected: what changes later is that the kernel goes.
+    this.model.on("comm_live_update", () => {
+      this.dead = true;
+      this.draw();
+    });
+    this.resized = new ResizeObserver(() => this.soon());
     this.resized.observe(this.element);
     this.timer = setInterval(() => this.tick(), TICK);
     this.send({ type: "ready" });
@@ -631,15 +654,21 @@ class View {
     this.chose = true;
     if (run === this.run) return;
     this.run = run;
+    this.items = {};
     this.choose(null);
   }
 
+  /** A state, in the items that are chosen; of a Map, not an item but itself. */
   chooseState(name) {
+    this.chose = true;
+    const { [name]: _, ...others } = this.items;
+    this.items = others;
     this.choose(name === this.state ? null : name);
   }
 
   openFailed(run) {
     this.chooseRun(run);
+    this.items = {};
     this.choose(this.live(run).failed);
   }
 
@@ -651,7 +680,6 @@ class View {
 
   choose(state) {
     this.state = state;
-    this.items = {};
     this.visit = null;
     this.pane.reset();
     this.draw();
@@ -682,14 +710,17 @@ class View {
     });
   }
 
+  /** Whether nobody answers any more. */
+  get gone() {
+    return this.dead || this.element.closest(".jupyter-widgets-disconnected") !== null;
+  }
+
   tick() {
-    const gone = Boolean(this.element.closest(".jupyter-widgets-disconnected"));
     const running = Object.values(this.model.get("live")).some((live) => !isOver(live.status));
-    if (running || this.state !== null || gone !== this.gone) this.draw();
+    if (running || this.state !== null) this.draw();
   }
 
   draw() {
-    this.gone = Boolean(this.element.closest(".jupyter-widgets-disconnected"));
     const heads = this.model.get("runs");
     for (const live of Object.values(this.model.get("live"))) this.setClock(live.now);
     const now = Date.now() / 1000 - this.ahead;
@@ -700,7 +731,7 @@ class View {
     for (const row of this.rows.values()) row.draw(this.live(row.head.run), now);
     const head = heads.find((each) => each.run === this.run);
     if (!head) return;
-    if (this.graph.run !== head.run) this.graph.load(head);
+    if (this.graph.run !== head.run) this.graph.load(head, this.model.get("pictures")[head.picture]);
     this.graph.draw(this.live(head.run), now);
     this.pane.draw(this.live(head.run), now);
   }

@@ -31,6 +31,7 @@ class Panel(anywidget.AnyWidget):
     _css = _HERE / "panel.css"
 
     runs = List(Dict()).tag(sync=True)
+    pictures = Dict().tag(sync=True)
     live = Dict().tag(sync=True)
     problem = Unicode().tag(sync=True)
 
@@ -50,10 +51,11 @@ class Panel(anywidget.AnyWidget):
         """Bring the traits up to date. Another dict each time: that is how a trait notices."""
         now = self._now()
         news = self._following.read(lambda _: {run.execution.arn: run.live(now) for run in changed})
-        fresh = [dict(_head(run)) for run in changed if run.execution.arn not in self.live]
+        fresh = [run for run in changed if run.execution.arn not in self.live]
         self.live = {**self.live, **news}
         if fresh:
-            self.runs = [*self.runs, *fresh]
+            self.pictures = self.pictures | _pictures(fresh, self.pictures)
+            self.runs = [*self.runs, *(dict(_head(run)) for run in fresh)]
         self.problem = self._following.problem
 
     # --- questions
@@ -85,12 +87,14 @@ class Panel(anywidget.AnyWidget):
 
 def _head(run: Followed) -> RunHead:
     execution = run.execution
-    return {
-        "run": execution.arn,
-        "machine": execution.machine,
-        "name": execution.name,
-        "svg": svg(run.board.definition),
-    }
+    row = execution.row
+    return {"run": row.arn, "machine": execution.machine, "name": row.name, "picture": row.definition}
+
+
+def _pictures(runs: Sequence[Followed], known: Mapping[str, str]) -> dict[str, str]:
+    """The graphs that are not known yet."""
+    definitions = {run.execution.row.definition: run.board.definition for run in runs}
+    return {sha: svg(definition) for sha, definition in definitions.items() if sha not in known}
 
 
 def _about(run: Followed, ask: Ask) -> Callable[[Sequence[Followed]], Details]:

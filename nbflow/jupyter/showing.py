@@ -102,8 +102,9 @@ class Shown:
 
     def add(self, execution: Execution) -> None:
         """Show this run too, unless it is shown."""
-        if self.following.add(execution) and not self.following.ended:
+        if execution.arn not in self.following.runs:
             _open.add(self)
+            self.following.add(execution)
 
     def settle(self, seconds: float) -> None:
         """See :func:`settle`."""
@@ -139,7 +140,7 @@ def _view(following: Following) -> dict[str, object]:
 
 
 def _put(bundle: Mapping[str, object], **how: object) -> None:
-    display(bundle, raw=True, **how)  # type: ignore[no-untyped-call]
+    display(bundle, raw=True, **how)
 
 
 def _static(runs: Sequence[Followed]) -> tuple[dict[str, str], set[str]]:

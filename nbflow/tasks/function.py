@@ -87,6 +87,8 @@ def _unpicklable(target: Callable[..., Any]) -> str | None:
 
 def _captured(target: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
     """The values that the function, and the functions that it calls by value, take from around them, by name."""
+    if hasattr(target, "carried"):  # a cell: it says itself what it takes along
+        yield from target.carried().items()
     todo, seen = [target], set[int]()
     while todo:
         function = inspect.unwrap(todo.pop())

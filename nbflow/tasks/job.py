@@ -30,7 +30,7 @@ class Code:
     """Where it wants to run; by default on Dask inside a Map or Parallel, else in the starter's process."""
     returns: str = ""
     """What its result has to be, since the definition relies on it: number, string, boolean, array, array[2] (of two)
-    or object."""
+    or dataframe."""
 
 
 class Job(NamedTuple):

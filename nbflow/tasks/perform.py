@@ -5,7 +5,7 @@ import os
 import reprlib
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -59,22 +59,29 @@ class WrongResult(NbflowError):
 def _check(output: Json, code: Code) -> None:
     """Raises WrongResult if the output is not what the code's ``returns`` says."""
     kind, _, size = code.returns.rstrip("]").partition("[")
-    if not isinstance(output, _KINDS[kind]) or (isinstance(output, bool) and kind != "boolean"):
+    if not _IS[kind](output):
         found = "null" if output is None else f"the {type(output).__name__} {reprlib.repr(output)}"
         raise WrongResult(
-            f"{code.name}() returned {found}, but its annotation says that it returns another type "
-            f"({kind} in JSON), which the flow relies on; mend one of the two"
+            f"{code.name}() returned {found}, but its annotation says {_MEANS[kind]}, which the flow relies on; "
+            "mend one of the two"
         )
     if size and isinstance(output, list) and len(output) != int(size):
         raise WrongResult(f"{code.name}() returned {len(output)} values, but its annotation says {size}")
 
 
-_KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {
-    "number": (int, float),
-    "string": str,
-    "boolean": bool,
-    "array": list,
-    "object": dict,
+_IS: Final[Mapping[str, Callable[[Json], bool]]] = {
+    "number": lambda output: isinstance(output, int | float) and not isinstance(output, bool),
+    "string": lambda output: isinstance(output, str),
+    "boolean": lambda output: isinstance(output, bool),
+    "array": lambda output: isinstance(output, list),
+    "dataframe": lambda output: isinstance(output, dict) and {"nbflow", "rows", "columns"} <= output.keys(),
+}
+_MEANS: Final = {
+    "number": "a number",
+    "string": "a str",
+    "boolean": "a bool",
+    "array": "a list",
+    "dataframe": "a DataFrame",
 }
 
 
@@ -97,18 +104,12 @@ def _failed(raised: BaseException, expected: Sequence[str]) -> _Failed:
         own, stack, artifacts = raised.error, raised.traceback, [raised.executed]
         name = own
     else:
-        names = _names(raised)
-        own, stack, artifacts = names[0], _stack(raised), []
+        names = [_class_name(kind) for kind in type(raised).__mro__]
+        own, stack, artifacts = raised.error if isinstance(raised, Fail) else names[0], _stack(raised), []
         name = next((each for each in names if each in expected), own)
     if isinstance(raised, Fail) and name == own:
         return _Failed(name[:LONGEST_ERROR], _spelt_out(_cut(raised.cause, LONGEST_CAUSE)), [])
     return _Failed(name[:LONGEST_ERROR], _cause(_message(raised), own[:LONGEST_ERROR], stack), artifacts)
-
-
-def _names(raised: BaseException) -> list[str]:
-    """What the exception can be reported as, from its own name to its bases'."""
-    own = [raised.error] if isinstance(raised, Fail) else []
-    return own + [_class_name(kind) for kind in type(raised).__mro__]
 
 
 def _class_name(kind: type) -> str:

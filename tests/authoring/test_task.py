@@ -1,13 +1,16 @@
 """``nf.task`` and ``nf.notebook``."""
 
+import functools
 import inspect
 import pickle
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import pytest
 
-from nbflow.authoring.task import Notebook, Task, notebook, task
+from nbflow.authoring.task import Notebook, Retry, Task, notebook, task
+from nbflow.errors import NbflowError
 
 
 def area(width: float, height: float = 1.0) -> float:
@@ -41,3 +44,71 @@ def test_a_task_travels() -> None:
 
 def test_a_notebook_is_a_path() -> None:
     assert notebook("a/b.ipynb") == notebook(Path("a/b.ipynb")) == Notebook(Path("a/b.ipynb"))
+
+
+def test_a_notebook_runs_as_a_step_only() -> None:
+    book = notebook("steps/train.ipynb")
+    assert book.name == "train"
+    assert repr(book) == "<nbflow notebook steps/train.ipynb>"
+    with pytest.raises(NbflowError, match=r"runs as a step only: call it in a flow, .*tasks={'train': …}"):
+        book(year=2013)
+
+
+def test_a_task_and_a_notebook_have_the_same_options() -> None:
+    retry = Retry("ConnectionError")
+    for made in (
+        task(retry=retry, timeout=60, on="dask")(area),
+        task(retry=[retry], timeout=60, on="dask")(area),
+        notebook("a.ipynb", retry=retry, timeout=60, on="dask"),
+    ):
+        assert (made.retry, made.timeout, made.on) == ((retry,), 60, "dask")
+    assert (task(area).retry, task(area).timeout, task(area).on) == ((), None, None)
+    assert notebook("a.ipynb", name="b").name == "b"
+    assert notebook("a.ipynb", timeout=1) != notebook("a.ipynb")
+    assert hash(notebook("a.ipynb")) == hash(notebook("a.ipynb"))
+
+
+def test_a_retry_is_a_value() -> None:
+    retry = Retry(OSError, "Mine")
+    assert retry == Retry(
+        OSError, "Mine", max_attempts=3, interval=1, backoff=2, max_delay=None, jitter=False
+    )
+    assert (retry.errors, retry.max_attempts, retry.interval, retry.backoff) == ((OSError, "Mine"), 3, 1, 2.0)
+    assert retry != Retry(OSError)
+    assert pickle.loads(pickle.dumps(retry)) == retry
+
+
+wrong: Any = task
+wrong_retry: Any = Retry
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: wrong_retry(3), "errors' names or exception classes, not 3"),
+        (lambda: wrong_retry(""), "errors' names"),
+        (lambda: wrong_retry(int), "exception classes"),
+        (lambda: wrong_retry(max_attempts=-1), "max_attempts=…. is a whole number from 0"),
+        (lambda: wrong_retry(max_attempts=True), "whole number"),
+        (lambda: wrong_retry(interval=0.5), "interval=…. is a whole number from 0"),
+        (lambda: wrong_retry(backoff=0.5), "at least 1.0, not 0.5"),
+        (lambda: wrong_retry(backoff=float("nan")), "at least 1.0"),
+        (lambda: wrong_retry(max_delay=0), "from 1 to 31622400"),
+        (lambda: wrong(retry=OSError), "takes nf.Retry"),
+        (lambda: wrong(retry=["OSError"]), "takes nf.Retry"),
+        (lambda: wrong(retry=[Retry(), Retry(OSError)]), "put it last"),
+        (lambda: wrong(timeout=0), "timeout= is a whole number from 1"),
+        (lambda: wrong(timeout=1.5), "timeout= is a whole number"),
+        (lambda: wrong(on="moon"), "'dask' or 'local', not 'moon'"),
+        (lambda: notebook("a.ipynb", timeout=-1), "timeout= is a whole number"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(make: Any, words: str) -> None:
+    with pytest.raises(NbflowError, match=words):
+        make()
+
+
+def test_a_function_without_a_name_needs_one() -> None:
+    with pytest.raises(NbflowError, match=r"needs a name: nf.task\(name=…\)"):
+        task(functools.partial(area, 1))
+    assert task(name="one")(functools.partial(area, 1))(2) == 2

@@ -16,6 +16,7 @@ import pytest
 import nbflow as nf
 from nbflow.artifacts.shelf import Shelf
 from nbflow.artifacts.values import Ref, pack
+from nbflow.jupyter.body import Body, Cell
 from nbflow.language.values import Json
 from nbflow.tasks.function import NotPortable, call, load, pin
 from nbflow.tasks.job import Code, Job
@@ -214,6 +215,13 @@ def test_a_large_global_is_warned_about() -> None:
 def test_a_global_that_is_too_large_is_refused_and_named() -> None:
     with pytest.raises(NotPortable, match=r"'big' uses the global 'data' \(20 MB\)"):
         pin(weighed(20_000_000), "big", keywords=False)
+
+
+def test_a_large_value_that_a_cell_takes_along_is_named_too() -> None:
+    code = compile("head = table[0]", "cell", "exec")
+    cell = Cell("first", code, inputs=(), optional=(), outputs=("head",), carried=("table",))
+    with pytest.raises(NotPortable, match="'first' uses the global 'table'"):
+        pin(Body(cell, {"table": bytes(20_000_000)}), "first", keywords=True)
 
 
 def test_a_large_value_of_a_function_around_it_is_named_too() -> None:

@@ -314,7 +314,7 @@ def test_whatever_a_task_returns_there_is_an_outcome(
     assert json.loads(json.dumps(outcome.output)) == outcome.output
 
 
-@pytest.mark.parametrize("expected", [(), ("nbflow.Fail", "NoData")])
+@pytest.mark.parametrize("expected", [(), ("NoData",), ("KeyError", "States.ALL")])
 def test_a_failure_that_names_itself_is_reported_as_it_is_worded(
     does: Does, expected: tuple[str, ...]
 ) -> None:
@@ -339,7 +339,7 @@ def test_the_cause_names_the_exception_itself(does: Does) -> None:
         ("boolean", False, 0, "returned the int 0"),
         ("array", [], {}, "returned the dict {}"),
         ("array[2]", (1, [2]), (1, 2, 3), "returned 3 values, but its annotation says 2"),
-        ("object", {}, [], "returned the list []"),
+        ("dataframe", pd.DataFrame({"x": [1]}), {"rows": 1}, "returned the dict {'rows': 1}"),
     ],
 )
 def test_a_result_that_the_definition_relies_on_is_checked(
