@@ -6,13 +6,23 @@ from typing import Any, Final
 
 from nbflow.authoring import catches, kinds, words
 from nbflow.authoring.forms import branch, condition_of
-from nbflow.authoring.kinds import ANY
+from nbflow.authoring.kinds import ANY, STRING
 from nbflow.authoring.names import member, targets
 from nbflow.authoring.pieces import piece
 from nbflow.authoring.states import NOWHERE, RESULT, Exit, Handler, Kinds, Scope, Sink, State, to
 from nbflow.authoring.task import Task
 from nbflow.authoring.typed import Template, as_text, fold, hole, template
-from nbflow.authoring.values import assign, deliver, finish, hoist, leave, materialise, members, settle
+from nbflow.authoring.values import (
+    assign,
+    deliver,
+    finish,
+    hoist,
+    leave,
+    materialise,
+    members,
+    proven,
+    settle,
+)
 from nbflow.errors import Fail
 
 
@@ -208,7 +218,15 @@ def _raise(scope: Scope, node: ast.Raise, handling: tuple[Handler, ...]) -> None
         raise scope.machine.source.error(node, "there is nothing to raise again here: name an exception")
     failed = _literal_fail(scope, node)
     if failed is None:
-        _raise_by_python(scope, node)
+        worded = _worded_fail(scope, node)
+        if worded is None:
+            _raise_by_python(scope, node)
+        else:
+            error, cause = worded
+            wording = materialise(scope, cause).value
+            scope.add(
+                scope.machine.state_name(error), {"Type": "Fail", "Error": as_text(error), "Cause": wording}
+            )
         return
     taker = catches.taker(scope, Fail)
     if taker is not None:
@@ -233,6 +251,17 @@ def _literal_fail(scope: Scope, node: ast.Raise) -> Fail | None:
         return Fail(*given, **{str(name): value for name, value in named.items()})
     except TypeError as wrong:
         raise scope.machine.source.error(call, f"nf.Fail(error, cause): {wrong}") from None
+
+
+def _worded_fail(scope: Scope, node: ast.Raise) -> tuple[str, ast.expr] | None:
+    """The error name and the cause of ``raise nf.Fail("NoData", f"…")``, if the cause is surely a text, and nobody
+    catches it."""
+    match node.exc:
+        case ast.Call(func, [error, cause], []) if scope.meaning(func) is Fail and node.cause is None:
+            name = fold(error, scope)
+            sure = isinstance(name, str) and name and proven(scope, cause) == STRING
+            return (name, cause) if sure and catches.taker(scope, Fail) is None else None
+    return None
 
 
 def _raise_by_python(scope: Scope, node: ast.Raise) -> None:

@@ -48,7 +48,7 @@ def inline(scope: Scope, node: ast.expr, sink: Sink, wrap: str = "") -> None:
     # Nobody asks for the value of an expression statement: it may be what no payload can hold.
     statement = ast.Expr(value) if sink == NOWHERE and not wrap else ast.Return(value)
     state = piece(scope, [node], [ast.copy_location(statement, node)], text)
-    kind = _BOOLEAN_OR_LIST[wrap] if wrap else _proven(scope, node)
+    kind = _BOOLEAN_OR_LIST[wrap] if wrap else proven(scope, node)
     finish(scope, scope.machine.state_name(text), state, sink, kind)
 
 
@@ -72,13 +72,13 @@ _BUILTINS: Final[dict[Any, Kind]] = {
 }
 
 
-def _proven(scope: Scope, node: ast.expr) -> Kind:
+def proven(scope: Scope, node: ast.expr) -> Kind:
     """What the text of an expression proves of its value."""
     if (found := template(node, scope)) is not None:
         return found.kind
     if isinstance(node, ast.IfExp | ast.BoolOp):
         parts = node.values if isinstance(node, ast.BoolOp) else [node.body, node.orelse]
-        return functools.reduce(join, [_proven(scope, each) for each in parts])
+        return functools.reduce(join, [proven(scope, each) for each in parts])
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         meaning = scope.meaning(node.func)
         return next((kind for builtin, kind in _BUILTINS.items() if builtin is meaning), ANY)

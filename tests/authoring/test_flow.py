@@ -356,3 +356,36 @@ def test_a_flow_in_a_method_or_a_function_is_found() -> None:
         return flow
 
     assert run(compile_flow(build(5)), {"x": 1}) == 6
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [('f"{x:.1%} is lost"', "25.0% is lost"), ("str(x)", "0.25"), ('f"{f(x)}"', "0.25")],
+)
+def test_a_failure_whose_cause_is_computed_is_a_fail_state(cause: str, said: str) -> None:
+    made = code(f'def flow(x):\n    raise nf.Fail("TooMuch", {cause})')
+    assert made.definition["States"]["TooMuch"]["Type"] == "Fail"
+    with pytest.raises(Ended) as raised:
+        run(made, {"x": 0.25})
+    assert (raised.value.error, raised.value.message) == ("TooMuch", said)
+
+
+@pytest.mark.parametrize(
+    "statement", ['raise nf.Fail("TooMuch", x)', "raise nf.Fail(x, str(x))", 'raise nf.Fail("", str(x))']
+)
+def test_a_failure_that_is_not_surely_a_text_is_raised_by_python(statement: str) -> None:
+    made = code(f"def flow(x):\n    {statement}")
+    assert {state["Type"] for state in made.definition["States"].values()} == {"Pass", "Task"}
+
+
+def test_a_computed_failure_that_a_handler_takes_is_caught() -> None:
+    made = code(
+        """
+        def flow(x):
+            try:
+                raise nf.Fail("TooMuch", f"{x} is lost")
+            except nf.Fail as failed:
+                return [failed.error, str(failed)]
+        """
+    )
+    assert run(made, {"x": 1}) == ["TooMuch", "1 is lost"]
