@@ -23,6 +23,9 @@ _Place: TypeAlias = tuple[ast.AST, str, int | None]
 """Where an operand stands: a node, a field of it, and an index in that."""
 
 
+_LONGEST_RETURN: Final = 60
+"""Characters of a return statement that names its state."""
+
 # --- states
 
 
@@ -101,7 +104,8 @@ def assign(scope: Scope, text: str, values: dict[str, Template]) -> None:
 
 def leave(scope: Scope, text: str, result: Template) -> None:
     """A Succeed that ends the scope with this result."""
-    scope.add(scope.machine.state_name(text), {"Type": "Succeed", "Output": result.value})
+    short = text if len(text) <= _LONGEST_RETURN else "return"  # a long display says little as a name
+    scope.add(scope.machine.state_name(short), {"Type": "Succeed", "Output": result.value})
     scope.results.append(result.kind)
 
 
