@@ -8,7 +8,7 @@ import json
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +113,15 @@ def printed(lab: Lab, number: int) -> Any:
 
 @contextmanager
 def notebook() -> Iterator[Lab]:
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    """The benchmark's notebook, open in a JupyterLab of its own."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        stack.callback(browser.close)
         server = Server(Path(folder))
+        stack.callback(server.close)
         server.write("panel.ipynb", MACHINE, *[START] * STARTS, LISTEN, RUN, TOLD)
-        with page_of(browser) as page:
-            page.set_default_timeout(60_000)
-            yield Lab(page, server, "panel.ipynb").open()
-        server.close()
-        browser.close()
+        page = stack.enter_context(page_of(browser))
+        page.set_default_timeout(60_000)
+        yield Lab(page, server, "panel.ipynb").open()

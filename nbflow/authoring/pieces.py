@@ -1,6 +1,7 @@
 """A piece of the flow's text as a Task state: :mod:`nbflow.authoring.inline` makes the function, this binds it."""
 
 import ast
+from typing import Final
 
 from nbflow.authoring import inline
 from nbflow.authoring.states import ARN, Scope, State
@@ -35,6 +36,10 @@ def piece(scope: Scope, reads: list[ast.expr], body: list[ast.stmt], text: str) 
     return {"Type": "Task", "Resource": ARN + name, "Arguments": arguments}
 
 
+_REPR: Final = (ord("r"), ord("a"))
+"""``{e!r}`` and ``{e!a}`` in an f-string."""
+
+
 def _check_failures(scope: Scope, reads: list[ast.expr], failures: set[str]) -> None:
     """What ``except … as e`` catches is known by its error and message; the exception itself is gone."""
     for each in (each for node in reads for each in ast.walk(node)) if failures else ():
@@ -43,7 +48,9 @@ def _check_failures(scope: Scope, reads: list[ast.expr], failures: set[str]) -> 
             case ast.Attribute(ast.Name(name), attribute):
                 wrong = each if name in failures and attribute not in ("error", "cause") else None
             case ast.Call(function, [ast.Name(name), *_]) if name in failures:
-                wrong = each if scope.meaning(function) in (isinstance, type) else None
+                wrong = each if scope.meaning(function) in (isinstance, type, repr, ascii) else None
+            case ast.FormattedValue(ast.Name(name), conversion) if name in failures:
+                wrong = each.value if conversion in _REPR else None
             case ast.List(items) | ast.Tuple(items) | ast.Dict(_, items):
                 wrong = next(
                     (item for item in items if isinstance(item, ast.Name) and item.id in failures), None

@@ -50,8 +50,8 @@ class Kernel:
 
         if self._is_attended():
             say(
-                f"this cell blocks the kernel until execution {execution.name} ends; `await run` instead of "
-                "run.result() keeps the panel's Stop working"
+                f"this cell keeps the kernel busy until execution {execution.name} ends; `await run` instead of "
+                "run.result() leaves it free, so that the panel's Stop works everywhere"
             )
 
     def after_cell(self, _: object = None) -> None:

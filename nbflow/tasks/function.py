@@ -4,6 +4,8 @@ import dis
 import functools
 import hashlib
 import inspect
+import linecache
+import os
 import re
 import sys
 import sysconfig
@@ -52,7 +54,8 @@ def pin(function: Callable[..., Any], name: str, *, keywords: bool) -> Code:
             _weigh(target, name)
     code = getattr(inspect.unwrap(target), "__code__", None)  # a builtin or a callable object has none
     path = getattr(code, "co_filename", "")
-    return Code("function", name, hashlib.sha256(content).hexdigest(), content, keywords, path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Code("function", name, sha256, content, keywords, path, sources=_sources(target))
 
 
 LARGE: Final = 1_000_000
@@ -86,22 +89,52 @@ def _unpicklable(target: Callable[..., Any]) -> str | None:
 
 
 def _captured(target: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
-    """The values that the function, and the functions that it calls by value, take from around them, by name."""
+    """The values that the function, and its helpers, take from around them, by name."""
     if hasattr(target, "carried"):  # a cell: it says itself what it takes along
         yield from target.carried().items()
-    todo, seen = [target], set[int]()
-    while todo:
-        function = inspect.unwrap(todo.pop())
-        if id(function) in seen or not isinstance(function, FunctionType):
-            continue
-        seen.add(id(function))
-        used = _global_names(function.__code__) & function.__globals__.keys()
-        around = [(name, function.__globals__[name]) for name in sorted(used)]
-        for name, value in around + _closed_over(function):
-            if isinstance(value, FunctionType) and value.__module__ == function.__module__:
-                todo.append(value)
-            elif not isinstance(value, ModuleType):
+    for function in _helpers(target):
+        for name, value in _around(function):
+            if not isinstance(value, FunctionType | ModuleType):
                 yield name, value
+
+
+def _helpers(target: Callable[..., Any]) -> Iterator[FunctionType]:
+    """The function itself, and those of its module that it names, and those that they name."""
+    todo = [target, *(target.carried().values() if hasattr(target, "carried") else ())]
+    seen = set[int]()
+    while todo:
+        function = todo.pop()
+        while not isinstance(function, FunctionType) and "__wrapped__" in getattr(function, "__dict__", ()):
+            function = function.__dict__["__wrapped__"]  # an nf.task, say
+        if id(function) not in seen and isinstance(function, FunctionType):
+            seen.add(id(function))
+            yield function
+            todo += [value for _, value in _around(function) if _module(value) == function.__module__]
+
+
+def _module(value: object) -> str | None:
+    """The module that defines a function or a wrapper of one."""
+    if isinstance(value, FunctionType):
+        return value.__module__
+    known: str | None = getattr(value, "__dict__", {}).get("__module__")
+    return known
+
+
+def _around(function: FunctionType) -> list[tuple[str, Any]]:
+    """What the function reads that is not its own: globals, and variables of the functions around it."""
+    used = _global_names(function.__code__) & function.__globals__.keys()
+    return [*((name, function.__globals__[name]) for name in sorted(used)), *_closed_over(function)]
+
+
+def _sources(target: Callable[..., Any]) -> tuple[tuple[str, str], ...]:
+    """The text that the function and its helpers come from, by file name, where it is in no file.
+
+    Cells of a notebook: tracebacks on a worker show their lines, too.
+    """
+    codes = [getattr(target, "__code__", None), *(function.__code__ for function in _helpers(target))]
+    names = dict.fromkeys(code.co_filename for code in codes if isinstance(code, CodeType))
+    texts = ((name, "".join(linecache.getlines(name))) for name in names if not os.path.exists(name))
+    return tuple((name, text) for name, text in texts if text)
 
 
 def _global_names(code: CodeType) -> set[str]:
@@ -176,6 +209,8 @@ def load(code: Code) -> Callable[..., Any]:
             "What it imports must be there too, in the same version: of your own modules, only the one that defines "
             "the function travels with it."
         ) from error
+    for name, text in code.sources:
+        linecache.cache.setdefault(name, (len(text), None, text.splitlines(keepends=True), name))
     with _loaded_lock:
         function = _loaded.setdefault(code.sha256, unpickled)
         if len(_loaded) > _MOST_LOADED:

@@ -26,6 +26,8 @@ class Code:
     """A function: takes the members of the arguments as keywords (``nf.task``), not the arguments as one value."""
     path: str = ""
     """Where it was read from, for people; a notebook runs in this file's folder."""
+    sources: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """A function: the text of the cells that it comes from, by their file names, for tracebacks."""
     on: Place = ""
     """Where it wants to run; by default on Dask inside a Map or Parallel, else in the starter's process."""
     returns: str = ""

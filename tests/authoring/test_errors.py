@@ -61,6 +61,8 @@ MISTAKES = [
     ("try: f(x)\n    except OSError as e: return e", "e", "write str(e)"),
     ("try: f(x)\n    except OSError as e: f([e])", "e", "write str(e)"),
     ("try: f(x)\n    except OSError as e: f(e.errno)", "e.errno", "write str(e)"),
+    ("try: f(x)\n    except OSError as e: return repr(e)", "repr(e)", "write str(e)"),
+    ("try: f(x)\n    except OSError as e: return f'{e!r}'", "e", "write str(e)"),
     ("try: f(x)\n    except OSError as e: return isinstance(e, KeyError)", "isinstance(e, KeyError)", "except clause for"),
     ("try: f(x)\n    except x: pass", "x", "names exception classes"),
     ("try: f(x)\n    except len: pass", "len", "names exception classes"),

@@ -72,7 +72,9 @@ class Server:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        assert self._up.wait(60), "JupyterLab does not start:\n" + "".join(self._log)
+        if not self._up.wait(60):
+            self.close()
+            raise AssertionError("JupyterLab does not start:\n" + "".join(self._log))
 
     def _read(self) -> None:
         assert self._process.stderr is not None
@@ -190,5 +192,7 @@ class Lab:
 def page_of(browser: Browser) -> Iterator[Page]:
     """A page with settings and cookies of its own."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    yield context.new_page()
-    context.close()
+    try:
+        yield context.new_page()
+    finally:
+        context.close()

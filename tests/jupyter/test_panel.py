@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from nbflow.client.executions import Execution
 from nbflow.drawing import style
 from nbflow.errors import NbflowError
-from nbflow.jupyter import details, live, showing
+from nbflow.jupyter import details, live, panel, showing
 from nbflow.jupyter.live import Followed, Following, Pump
 from nbflow.jupyter.panel import Panel
 from nbflow.language.validate import parse
@@ -491,6 +492,17 @@ def test_what_cannot_be_answered_is_said(desk: Desk, content: dict[str, object])
     assert answer is not None
     assert (answer["type"], answer["id"]) == ("trouble", 7)
     assert answer["text"]
+
+
+def test_what_the_panel_says_is_not_part_of_a_cell() -> None:
+    """Else ipykernel gives the answers of the front end to the shell that the cell blocks."""
+    kernel = SimpleNamespace(session="session", get_parent=lambda: {"header": {"msg_id": "1"}})
+    comm = SimpleNamespace(kernel=kernel, _reply_subshell_id=None)
+    panel._let_questions_through(comm)
+    assert comm.kernel.get_parent() == {}
+    assert comm.kernel.session == "session"
+    assert not hasattr(comm, "_reply_subshell_id")
+    panel._let_questions_through(SimpleNamespace())  # a comm of another kernel
 
 
 # --- texts

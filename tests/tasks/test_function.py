@@ -1,4 +1,5 @@
 import functools
+import linecache
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from importlib import import_module, invalidate_caches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import cloudpickle
 import pandas as pd
@@ -20,6 +22,7 @@ from nbflow.jupyter.body import Body, Cell
 from nbflow.language.values import Json
 from nbflow.tasks.function import NotPortable, call, load, pin
 from nbflow.tasks.job import Code, Job
+from nbflow.tasks.perform import perform
 
 USERS = """
 from __future__ import annotations
@@ -231,6 +234,29 @@ def test_a_large_value_of_a_function_around_it_is_named_too() -> None:
 
     with pytest.raises(NotPortable, match="the global 'table'"):
         pin(around(), "inner", keywords=False)
+
+
+def test_a_worker_shows_the_lines_of_a_cell(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = {
+        "<cell 1>": "def helper(x):\n    return 1 / x  # the culprit\n",
+        "<cell 2>": "@nf.task\ndef between(x):\n    return helper(x)\n",
+        "<cell 3>": "def main(x):\n    return between(x) if x == 0 else odd\n",
+    }
+    namespace: dict[str, Any] = {"__name__": "__main__", "nf": nf, "odd": MagicMock()}
+    for name, text in cells.items():
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+        exec(compile(text, name, "exec"), namespace)
+    code = pin(namespace["main"], "main", keywords=False)
+    assert dict(code.sources) == cells
+    for name in cells:
+        del linecache.cache[name]  # a worker has never seen them
+    outcome = perform(job(code, 0, shelf))
+    assert "return 1 / x  # the culprit" in (outcome.cause or "")
+    assert "return helper(x)" in (outcome.cause or "")
+
+
+def test_a_function_of_a_file_brings_no_text(users: ModuleType) -> None:
+    assert pin(users.helper, "helper", keywords=False).sources == ()
 
 
 def test_two_threads_that_pin_at_once(users: ModuleType, elsewhere: Callable[[], None], shelf: Shelf) -> None:
