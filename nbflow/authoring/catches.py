@@ -32,24 +32,34 @@ def catches_all(classes: Iterable[type[BaseException]]) -> bool:
 
 def handler(scope: Scope, node: ast.ExceptHandler) -> Handler:
     """An except clause. Raises FlowError if it does not name exception classes."""
-    nodes = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type] if node.type else []
-    classes = []
-    for each in nodes:
+    for each in _types(node):
         scope.check(each)
-        meaning = scope.meaning(each)
-        if isinstance(meaning, tuple):
-            classes += list(meaning)
-        else:
-            classes.append(meaning)
-        for kind in classes:
-            if not _is_exception(kind):
-                raise scope.machine.source.error(
-                    each,
-                    "an except clause names exception classes: the Catch lists them when the flow is defined",
-                )
+    classes = _classes(scope, node)
+    for each, kind in classes:
+        if not _is_exception(kind):
+            raise scope.machine.source.error(
+                each,
+                "an except clause names exception classes: the Catch lists them when the flow is defined",
+            )
     raises = any(_raises_again(statement, node.name) for statement in node.body)
     variable = node.name or (scope.machine.identifier("error") if raises else None)
-    return Handler(node, tuple(classes) or (BaseException,), variable, raises, [], [])
+    nested = (each for part in node.body for each in ast.walk(part) if isinstance(each, ast.ExceptHandler))
+    within = [kind for each in nested for _, kind in _classes(scope, each) if _is_exception(kind)]
+    known = tuple(kind for _, kind in classes) or (BaseException,)
+    return Handler(node, known, variable, raises, tuple(within), [], [])
+
+
+def _types(node: ast.ExceptHandler) -> list[ast.expr]:
+    return node.type.elts if isinstance(node.type, ast.Tuple) else [node.type] if node.type else []
+
+
+def _classes(scope: Scope, node: ast.ExceptHandler) -> list[tuple[ast.expr, Any]]:
+    """What an except clause names, each with its place."""
+    found: list[tuple[ast.expr, Any]] = []
+    for each in _types(node):
+        meaning = scope.meaning(each)
+        found += [(each, kind) for kind in (meaning if isinstance(meaning, tuple) else (meaning,))]
+    return found
 
 
 def _raises_again(statement: ast.stmt, name: str | None) -> bool:
@@ -74,13 +84,14 @@ def catch(scope: Scope, state: State) -> None:
         if not classes:
             continue
         taken += classes
-        outer = [kind for other in around[index + 1 :] for kind in other.classes if not catches_all([kind])]
+        # What is raised again has to be known by the name that the handler lists which takes it then.
+        later = [*each.within, *(kind for other in around[index + 1 :] for kind in other.classes)]
+        later = [kind for kind in later if each.raises and not catches_all([kind])]
         if catches_all(classes):
-            # What is raised again has to be known by the name that the outer handler lists.
-            specific = _names(scope.machine, outer) if each.raises else []
+            specific = _names(scope.machine, later)
             members += [_member(scope, each, names) for names in (specific, _ALL) if names]
             break
-        again = [kind for kind in outer if each.raises and issubclass(kind, tuple(classes))]
+        again = [kind for kind in later if issubclass(kind, tuple(classes))]
         members.append(_member(scope, each, _names(scope.machine, [*classes, *again])))
     if members:
         state["Catch"] = members
@@ -232,13 +243,14 @@ def complete(
     """Add to each member of Retry and Catch the subclasses that may be reported in place of those it lists.
 
     That is each class that the state, one around it or one within it lists, unless an earlier member has taken it; and
-    each class of the flow's module that has two of these as its bases.
+    each class of the flow's module that has two bases which the flow lists: it may be raised again, and taken by the
+    clause of the other.
     """
+    joints = {name for name, kind in errors.items() if _is_joint(kind, list(errors.values()))}
     for state in states.values() if errors else ():
         own = frozenset(_listed(state))
         near = around | own | frozenset(name for inner in _within(state) for name in _all_listed(inner))
-        listed = [errors[name] for name in near if name in errors]
-        may_come = [name for name, kind in errors.items() if name in near or _is_joint(kind, listed)]
+        may_come = [name for name, kind in errors.items() if name in near or name in joints]
         for field in ("Retry", "Catch"):
             taken: set[str] = set()
             members = state.get(field, [])

@@ -134,6 +134,8 @@ class Handler(NamedTuple):
     """What holds the error."""
     raises: bool
     """Whether it raises the error again."""
+    within: tuple[type[BaseException], ...]
+    """The classes that except clauses within it name: they may take what it raises again."""
     exits: list[Exit]
     """Where it is entered from."""
     kinds: list[Kinds]

@@ -197,6 +197,35 @@ def test_a_class_of_two_families_that_is_raised_again_goes_to_the_outer_clause()
     assert run(code(source, WORLD), {"x": "both"}) == 1
 
 
+@pytest.mark.parametrize(("kind", "clause"), [("reset", "os"), ("os", "os"), ("key", "any")])
+@pytest.mark.parametrize("first", ["except:", "except Exception:", "except (OSError, LookupError):"])
+def test_what_is_raised_again_in_a_try_of_the_handler_goes_to_its_clause(
+    first: str, kind: str, clause: str
+) -> None:
+    source = f"""
+        def flow(x):
+            try:
+                fail(x)
+            {first}
+                try: raise
+                except OSError: return "os"
+                except Exception: return "any"
+    """
+    assert run(code(source, WORLD), {"x": kind}) == clause
+
+
+def test_a_class_of_two_families_that_is_raised_again_in_the_handler_goes_to_its_clause() -> None:
+    source = """
+        def flow(x):
+            try: fail(x)
+            except Mine:
+                try: raise
+                except LookupError: return 1
+                except Exception: return 2
+    """
+    assert run(code(source, WORLD), {"x": "both"}) == 1
+
+
 @pytest.mark.parametrize("kind", ["reset", "fail"])
 @pytest.mark.parametrize("clause", ["(OSError, nf.Fail)", "Exception"])
 def test_what_is_raised_again_fails_under_its_own_name(clause: str, kind: str) -> None:
