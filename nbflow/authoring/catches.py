@@ -147,6 +147,9 @@ def again(scope: Scope, node: ast.Raise, each: Handler) -> None:
         enter(scope, other, rule, error)
         choice["Choices"].append(rule)
         scope.machine.open_rules.append((rule, other.classes))
+        _names(
+            scope.machine, other.classes
+        )  # so that the classes of two families are known before the rule is written
     if choice["Choices"]:
         scope.add(scope.machine.state_name(text), choice)
         if certain is not None:
