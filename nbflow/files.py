@@ -30,7 +30,7 @@ def machine_in(file: str, tasks: Path | None) -> Runnable:
         if tasks is not None:
             raise typer.BadParameter("is for definitions; a Python file binds its own", param_hint="--tasks")
         return _chosen(_names_in(Path(path), wanted), path, wanted)
-    offered = {} if tasks is None else _functions(_load(tasks))
+    offered = {} if tasks is None else functions_in(tasks)
     from nbflow.client.machines import task_names
 
     named = task_names(Path(path))
@@ -103,10 +103,14 @@ def _traceback(error: Exception) -> str:
     return "".join(formatted.format()).rstrip()
 
 
-def _functions(module: ModuleType) -> dict[str, Any]:
-    """What a file offers as tasks: its tasks, notebooks and functions, by name."""
+def functions_in(path: Path) -> dict[str, Any]:
+    """What a Python file offers as tasks: its tasks, notebooks and functions, by name.
+
+    Raises typer.BadParameter if there is no such file, and NbflowError if it cannot be run.
+    """
     from nbflow.authoring.task import Notebook, Task
 
+    module = _load(path)
     return {
         (value.name if isinstance(value, Task) else name): value
         for name, value in vars(module).items()

@@ -307,8 +307,12 @@ def _at_exit() -> None:
 
 
 def _end_now() -> None:
+    end_process(INTERRUPTED)
+
+
+def end_process(code: int) -> None:
     """End this process without joining the threads of tasks that still run: they cannot be stopped."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    os._exit(code)

@@ -132,7 +132,7 @@ class StateMachine:
         """Make the store's machine of this name be this one."""
         arn, service = machine_arn(self.name), connection.service
         present = connection.store.machine(arn)
-        if present is None:
+        if present is None or present.status == "DELETING":
             service.create_state_machine(self.name, self._text)
         elif present.definition != digest(self._text):
             service.update_state_machine(arn, self._text)
@@ -142,7 +142,7 @@ class StateMachine:
         """The code of every task as it is now, by resource."""
         named = {resource: _name(resource) for resource in self._resources}
         return {
-            resource: _pin(name, self._tasks[name], self._checks.get(name, ""))
+            resource: pin(name, self._tasks[name], self._checks.get(name, ""))
             for resource, name in named.items()
         }
 
@@ -177,7 +177,8 @@ def _name(resource: str) -> str:
     return parts[6] if len(parts) > 6 else resource
 
 
-def _pin(name: str, bound: Bound, returns: str) -> Code:
+def pin(name: str, bound: Bound, returns: str = "") -> Code:
+    """The code of a task as it is now. Raises NotPortable for what workers cannot be sent."""
     if isinstance(bound, Notebook):
         return replace(notebook.pin(bound.path, name), on=bound.on or "")
     if isinstance(bound, Task):

@@ -11,14 +11,15 @@ from contextlib import suppress
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
-from nbflow.engine.live import AlreadyExists, Arrival, EngineError, Live
+from nbflow.engine.live import AlreadyExists, Arrival, EngineError, Live, Script
+from nbflow.engine.rows import closing
 from nbflow.engine.turns import Turns
 from nbflow.language import model
 from nbflow.language.values import Chance, Json
 from nbflow.machine import Machine, facts
 from nbflow.machine.records import Record
 from nbflow.pools.port import Pool
-from nbflow.store.port import ExecutionRow, Store
+from nbflow.store.port import Closing, ExecutionRow, Store
 from nbflow.tasks.job import Code
 
 _log = logging.getLogger(__name__)
@@ -53,6 +54,11 @@ class Engine:
         """Seconds since the epoch, by this engine's clock."""
         return self._clock.now()
 
+    @property
+    def chance(self) -> Chance:
+        """Where this engine's random bits come from."""
+        return self._chance
+
     def start(
         self,
         row: ExecutionRow,
@@ -61,20 +67,52 @@ class Engine:
         directory: str,
         context: dict[str, Json],
         artifacts: Sequence[Artifact] = (),
+        *,
+        script: Script | None = None,
     ) -> Future[None]:
         """Begin an execution. The future is done when its first step is durable.
 
-        It fails with AlreadyExists if the store has an execution of this ARN, and with StoreError if the store refuses
-        the first step. Raises AlreadyExists if it is live here, and EngineError if the engine is closed.
+        ``script`` answers for tasks in place of their code. The future fails with AlreadyExists if the store has an
+        execution of this ARN, and with StoreError if the store refuses the first step. Raises AlreadyExists if it is
+        live here, and EngineError if the engine is closed.
         """
-        live = Live(row, Machine.of(definition, self._chance), codes, directory, artifacts)
+        live = Live(row, Machine.of(definition, self._chance), codes, directory, artifacts, script)
+        self._admit(live, context)
+        return live.started
+
+    def express(
+        self,
+        row: ExecutionRow,
+        definition: model.StateMachine,
+        codes: Mapping[str, Code],
+        context: dict[str, Json],
+        *,
+        script: Script | None = None,
+    ) -> Future[Closing]:
+        """Run an execution that the store never hears of. The future holds how it ended.
+
+        It fails with EngineError if the engine is closed meanwhile. Raises AlreadyExists and EngineError as ``start``.
+        """
+        live = Live(row, Machine.of(definition, self._chance), codes, "", script=script, kept=False)
+        answer: Future[Closing] = Future()
+
+        def end(ended: Future[None]) -> None:
+            if (error := ended.exception()) is None:
+                answer.set_result(closing(live.machine.run))
+            else:
+                answer.set_exception(error)
+
+        live.ended.add_done_callback(end)
+        self._admit(live, context)
+        return answer
+
+    def _admit(self, live: Live, context: dict[str, Json]) -> None:
         with self._lock:
             self._check_open()
-            if row.arn in self._turns.live:
-                raise AlreadyExists(row.arn)
-            self._turns.live[row.arn] = live
-        self.post(row.arn, facts.Start(json.loads(row.input), context))
-        return live.started
+            if live.row.arn in self._turns.live:
+                raise AlreadyExists(live.row.arn)
+            self._turns.live[live.row.arn] = live
+        self.post(live.row.arn, facts.Start(json.loads(live.row.input), context))
 
     def adopt(
         self, row: ExecutionRow, definition: model.StateMachine, steps: Sequence[Sequence[Record]]
@@ -109,8 +147,9 @@ class Engine:
 
     @property
     def running(self) -> list[str]:
-        """The ARNs of the live executions that have not ended, in the order of their start."""
-        return [arn for arn, live in list(self._turns.live.items()) if not live.machine.run.ended]
+        """The ARNs of the live executions of the store that have not ended, in the order of their start."""
+        items = list(self._turns.live.items())
+        return [arn for arn, live in items if live.kept and not live.machine.run.ended]
 
     def _check_open(self) -> None:
         if threading.current_thread() is self._thread:

@@ -1,10 +1,10 @@
 """An execution in the engine's memory, and what a turn decided for it."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.errors import NbflowError
@@ -12,6 +12,12 @@ from nbflow.machine import Machine, facts, orders
 from nbflow.machine.records import Record
 from nbflow.store.port import Append, ExecutionRow
 from nbflow.tasks.job import Code, Outcome
+
+Script: TypeAlias = Callable[[str], Outcome | None]
+"""Asked before a pool, with the name of a Task state: what comes of this attempt, or None to really do it.
+
+The outcome's execution and attempt are not read.
+"""
 
 
 class EngineError(NbflowError):
@@ -49,6 +55,9 @@ class Live:
     directory: str
     brought: Sequence[Artifact] = ()
     """Artifacts that the input refers to, to be recorded with the first step."""
+    script: Script | None = None
+    kept: bool = True
+    """Whether the store remembers it. An Express execution lives in memory only."""
     step: int = 0
     mailbox: deque[Arrival] = field(default_factory=deque)
     wake: float | None = None

@@ -224,6 +224,8 @@ class Turns:
 
     def _remember(self, batch: list[Decided]) -> Iterator[tuple[Decided, bool]]:
         """Append all at once. If the store refuses, one by one: what it never takes must not stop the rest."""
+        yield from ((made, True) for made in batch if not made.live.kept)
+        batch = [made for made in batch if made.live.kept]
         if not batch:
             return
         try:
@@ -298,6 +300,10 @@ class Turns:
 
     def _run_task(self, live: Live, order: orders.RunTask) -> None:
         """Give the job to a pool. Whatever keeps it from there is the task's failure. Raises StoreError."""
+        scripted = live.script(order.state) if live.script is not None else None
+        if scripted is not None:
+            self.answer(scripted._replace(execution=live.row.arn, attempt=order.attempt))
+            return
         known = self._artifacts(references(order.arguments))
         code = live.codes.get(order.resource)
         if code is None:

@@ -17,13 +17,15 @@ def context_object(run: Run, frame: Frame, item: tuple[int, Json] | None = None)
     state: dict[str, Json] = {"Name": frame.state, "EnteredTime": timestamp(frame.entered_at)}
     if isinstance(frame.current, model.Work):
         state["RetryCount"] = sum(frame.retries.values())
+    execution = {
+        **run.context.get("Execution", {}),
+        "Input": run.input,
+        "StartTime": timestamp(run.started_at),
+    }
+    if not run.context.get("Express"):  # an Express execution cannot be redriven
+        execution["RedriveCount"] = 0
     context: dict[str, Json] = {
-        "Execution": {
-            **run.context.get("Execution", {}),
-            "Input": run.input,
-            "StartTime": timestamp(run.started_at),
-            "RedriveCount": 0,
-        },
+        "Execution": execution,
         "StateMachine": run.context.get("StateMachine", {}),
         "State": state,
     }

@@ -12,7 +12,10 @@ class Start(Struct, frozen=True):
 
     input: Json
     context: dict[str, Json]
-    """The unchanging members of the context object: ``Execution`` without Input, and ``StateMachine``."""
+    """The unchanging members of the context object: ``Execution`` without Input, and ``StateMachine``.
+
+    ``Express`` beside them, if true, says of which type the execution is.
+    """
 
 
 class TaskSucceeded(Struct, frozen=True):

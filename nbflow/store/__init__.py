@@ -6,6 +6,7 @@ step are JSON text, a status is a word. What they mean is decided in :mod:`nbflo
 * :mod:`~nbflow.store.port` is the contract: the rows, the protocol ``Store``, the error ``StoreError``.
 * :mod:`~nbflow.store.schema` holds the tables, :mod:`~nbflow.store.migrations` how older stores become new.
 * :mod:`~nbflow.store.opening` turns a URL into a migrated database, or into one clear error.
+* :mod:`~nbflow.store.registry` keeps the names: machines, versions, aliases, activities, tags.
 * :mod:`~nbflow.store.sql` is the store itself; ``open_store(url)`` is the way in.
 
 The one idea is the **group commit**. A journal row *is* a step, ``(execution, step, records)``, and all that

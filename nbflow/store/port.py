@@ -4,7 +4,7 @@ Times are seconds since the epoch (UTC) as floats. JSON columns hold JSON *text*
 looks. An execution is named by its ARN everywhere; the store's own integer ids only serve paging.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
@@ -37,7 +37,54 @@ class MachineRow:
     updated_at: float
     revision_id: str
     options: str
-    """JSON text: whatever else belongs to the machine (logging, tracing, tags, …)."""
+    """JSON text: whatever else belongs to the machine (logging, tracing, encryption, …)."""
+    status: str = "ACTIVE"
+    """``ACTIVE`` or ``DELETING``."""
+    published: int = 0
+    """The number of the latest version: numbers are never used twice. Only ``publish`` changes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A version: what its machine was when it was published (AWS, PublishStateMachineVersion)."""
+
+    arn: str
+    machine_arn: str
+    number: int
+    revision_id: str
+    definition: str
+    """The :func:`digest` of the definition's text."""
+    role_arn: str
+    options: str
+    description: str | None
+    created_at: float
+    updated_at: float
+    """When the machine was last changed before."""
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRow:
+    """A name for one or two versions of a machine (AWS, CreateStateMachineAlias)."""
+
+    arn: str
+    machine_arn: str
+    name: str
+    description: str | None
+    routing: str
+    """JSON text: AWS's routingConfiguration."""
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRow:
+    """A queue that workers take tasks from (AWS, CreateActivity)."""
+
+    arn: str
+    name: str
+    options: str
+    """JSON text: its encryption."""
+    created_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +107,11 @@ class ExecutionRow:
     stopped_at: float | None = None
     bindings: str | None = None
     """JSON text: what the names of its tasks were bound to when it started."""
+    version_arn: str | None = None
+    """The version that it was started on, directly or by an alias."""
+    alias_arn: str | None = None
+    revision: str | None = None
+    """JSON text: what its machine was when it started (revision, role, logging, …), and its trace header."""
     id: int = 0
     """Set by the store: grows in the order of opening; the ``before`` of paging."""
     steps: int = 0
@@ -138,11 +190,8 @@ class Append:
     """Those that exist already are touched: they keep everything but ``touched_at``."""
 
 
-class Store(Protocol):
-    """``append`` is called from one thread (the engine's), everything else from any thread.
-
-    Every method raises :class:`StoreError` where the database fails. Several processes may open one store.
-    """
+class Registry(Protocol):
+    """The names that a store knows: machines with their versions and aliases, activities, tags."""
 
     def add_machine(self, row: MachineRow, definition: str) -> None:
         """Inserts the machine, or updates all but ``created_at`` of the one with this ARN.
@@ -162,6 +211,84 @@ class Store(Protocol):
     def definition(self, sha256: str) -> str:
         """The text of a definition that was added with a machine; StoreError if it was not."""
         ...
+
+    def set_machine_status(self, arn: str, status: str) -> None:
+        """Nothing happens to a machine that there is not."""
+        ...
+
+    def delete_machine(self, arn: str) -> None:
+        """The machine with its versions, aliases and tags. Its executions and their definitions stay."""
+        ...
+
+    def publish(self, machine_arn: str, description: str | None, now: float) -> VersionRow:
+        """The version of the machine's present revision; a new one, with the next number, if there is none yet.
+
+        StoreError if there is no such machine.
+        """
+        ...
+
+    def version(self, arn: str) -> VersionRow | None:
+        """The version with this ARN."""
+        ...
+
+    def versions(self, machine_arn: str) -> list[VersionRow]:
+        """All versions of a machine, newest first."""
+        ...
+
+    def delete_version(self, arn: str) -> None:
+        """Nothing happens if there is none."""
+        ...
+
+    def put_alias(self, row: AliasRow) -> None:
+        """Inserts the alias, or updates all but ``created_at`` of the one with this ARN."""
+        ...
+
+    def alias(self, arn: str) -> AliasRow | None:
+        """The alias with this ARN."""
+        ...
+
+    def aliases(self, machine_arn: str) -> list[AliasRow]:
+        """All aliases of a machine in the order of their creation."""
+        ...
+
+    def delete_alias(self, arn: str) -> bool:
+        """Whether there was one."""
+        ...
+
+    def add_activity(self, row: ActivityRow) -> ActivityRow:
+        """The activity with this ARN: this one, if there was none."""
+        ...
+
+    def activity(self, arn: str) -> ActivityRow | None:
+        """The activity with this ARN."""
+        ...
+
+    def activities(self) -> list[ActivityRow]:
+        """All activities in the order of their creation."""
+        ...
+
+    def delete_activity(self, arn: str) -> None:
+        """The activity with its tags. Nothing happens if there is none."""
+        ...
+
+    def tags(self, resource: str) -> dict[str, str]:
+        """What a resource (an ARN) is tagged with, by key, in the order of the keys."""
+        ...
+
+    def put_tags(self, resource: str, tags: Mapping[str, str]) -> None:
+        """Adds tags, or replaces the values of those that are there."""
+        ...
+
+    def delete_tags(self, resource: str, keys: Collection[str]) -> None:
+        """Those that are not there do not matter."""
+        ...
+
+
+class Store(Registry, Protocol):
+    """``append`` is called from one thread (the engine's), everything else from any thread.
+
+    Every method raises :class:`StoreError` where the database fails. Several processes may open one store.
+    """
 
     def append(self, batch: Sequence[Append]) -> list[bool]:
         """The group commit: one transaction, one answer per Append, in order.
@@ -184,6 +311,8 @@ class Store(Protocol):
         self,
         *,
         machine_arn: str | None = None,
+        version_arn: str | None = None,
+        alias_arn: str | None = None,
         status: str | None = None,
         limit: int = 1000,
         before: int | None = None,

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest migration. Migrations are numbered with four digits, so that their names sort."""
 VERSION_TABLE: Final = "nbflow_version"
 """Not alembic's default name: its presence tells that a database is a store of ours."""
@@ -52,6 +52,54 @@ machines = Table(
     Column("updated_at", Double, nullable=False),
     Column("revision_id", Text, nullable=False),
     Column("options", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="ACTIVE"),
+    Column("published", Integer, nullable=False, server_default="0"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("arn", Text, primary_key=True),
+    Column("machine_arn", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("revision_id", Text, nullable=False),
+    Column("definition", String(64), nullable=False),
+    Column("role_arn", Text, nullable=False),
+    Column("options", Text, nullable=False),
+    Column("description", Text),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Index("versions_by_machine", "machine_arn", "number", unique=True),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("arn", Text, primary_key=True),
+    Column("machine_arn", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("routing", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Index("aliases_by_machine", "machine_arn"),
+)
+
+activities = Table(
+    "activities",
+    metadata,
+    Column("arn", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("options", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("resource", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 executions = Table(
@@ -70,6 +118,9 @@ executions = Table(
     Column("started_at", Double, nullable=False),
     Column("stopped_at", Double),
     Column("bindings", Text),
+    Column("version_arn", Text),
+    Column("alias_arn", Text),
+    Column("revision", Text),
     Index("executions_by_machine", "machine_arn", "status"),
     Index("executions_by_start", "started_at"),
 )

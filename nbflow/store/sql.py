@@ -16,13 +16,14 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Engine, Insert, Row, Select, Update, bindparam, func, select, update
+from sqlalchemy import Engine, Insert, Update, bindparam, func, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 
 from nbflow.store import schema
-from nbflow.store.opening import BEGIN, explain, explained, open_database, transaction
-from nbflow.store.port import Append, ArtifactRow, ExecutionRow, JournalRow, MachineRow, StoreError, digest
+from nbflow.store.opening import BEGIN, explain, explained, open_database
+from nbflow.store.port import Append, ArtifactRow, ExecutionRow, JournalRow, StoreError
+from nbflow.store.registry import SqlRegistry
 
 _PAGE: Final = 200
 """Rows per read of the journal, and hashes per look-up of artifacts (the number of parameters is bounded)."""
@@ -104,12 +105,11 @@ def _encoded(append: Append) -> list[_Write]:
     return writes
 
 
-class SqlStore:
+class SqlStore(SqlRegistry):
     """A :class:`nbflow.store.port.Store` over an open, migrated database; see :func:`open_store`."""
 
     def __init__(self, engine: Engine, place: str) -> None:
-        self._engine = engine
-        self._place = place
+        super().__init__(engine, place)
         with explained(place):
             self._held = engine.raw_connection()
         driver = self._held.driver_connection
@@ -155,33 +155,6 @@ class SqlStore:
             raise
         return losers
 
-    def add_machine(self, row: MachineRow, definition: str) -> None:
-        if row.definition != digest(definition):
-            raise StoreError(
-                f"The machine {row.arn} does not name the digest of the definition given with it."
-            )
-        values = {name: getattr(row, name) for name in schema.machines.c.keys()}  # noqa: SIM118 (no dict)
-        changed = {name: value for name, value in values.items() if name not in ("arn", "created_at")}
-        text = insert(schema.definitions).values(sha256=row.definition, text=definition)
-        machine = insert(schema.machines).values(values)
-        with explained(self._place), self._engine.connect() as connection, transaction(connection):
-            connection.execute(text.on_conflict_do_nothing(index_elements=["sha256"]))
-            connection.execute(machine.on_conflict_do_update(index_elements=["arn"], set_=changed))
-
-    def machine(self, arn: str) -> MachineRow | None:
-        rows = self._rows(select(schema.machines).where(schema.machines.c.arn == arn))
-        return MachineRow(**rows[0]._mapping) if rows else None
-
-    def machines(self) -> list[MachineRow]:
-        order = (schema.machines.c.created_at, schema.machines.c.arn)
-        return [MachineRow(**row._mapping) for row in self._rows(select(schema.machines).order_by(*order))]
-
-    def definition(self, sha256: str) -> str:
-        rows = self._rows(select(schema.definitions.c.text).where(schema.definitions.c.sha256 == sha256))
-        if not rows:
-            raise StoreError(f"The store {self._place} holds no definition {sha256}.")
-        return str(rows[0].text)
-
     def execution(self, arn: str) -> ExecutionRow | None:
         rows = self._rows(_EXECUTIONS.where(schema.executions.c.arn == arn))
         return ExecutionRow(**rows[0]._mapping) if rows else None
@@ -190,16 +163,21 @@ class SqlStore:
         self,
         *,
         machine_arn: str | None = None,
+        version_arn: str | None = None,
+        alias_arn: str | None = None,
         status: str | None = None,
         limit: int = 1000,
         before: int | None = None,
     ) -> list[ExecutionRow]:
         table = schema.executions.c
         query = _EXECUTIONS.order_by(table.id.desc()).limit(limit)
-        if machine_arn is not None:
-            query = query.where(table.machine_arn == machine_arn)
-        if status is not None:
-            query = query.where(table.status == status)
+        wanted = {
+            table.machine_arn: machine_arn,
+            table.version_arn: version_arn,
+            table.alias_arn: alias_arn,
+            table.status: status,
+        }
+        query = query.where(*(column == value for column, value in wanted.items() if value is not None))
         if before is not None:
             query = query.where(table.id < before)
         return [ExecutionRow(**row._mapping) for row in self._rows(query)]
@@ -237,10 +215,6 @@ class SqlStore:
             for row in self._rows(select(schema.artifacts).where(some)):
                 known[row.sha256] = ArtifactRow(**row._mapping)
         return known
-
-    def _rows(self, query: Select[*tuple[Any, ...]], **parameters: Any) -> Sequence[Row[*tuple[Any, ...]]]:
-        with explained(self._place), self._engine.connect() as connection:
-            return connection.execute(query, parameters).all()
 
 
 # Steps are counted when they are asked for: a column would cost every append another write.

@@ -3,12 +3,15 @@
 import json
 import queue
 import random
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from nbflow.artifacts.shelf import Shelf
 from nbflow.engine.engine import Engine
 from nbflow.language.values import Json
 from nbflow.pools.port import Answer
+from nbflow.service.errors import ApiError
 from nbflow.service.service import Service
 from nbflow.store.sql import open_store
 from nbflow.tasks.job import Code, Job, Outcome
@@ -71,6 +74,18 @@ class Office:
         )
         self.service = Service(self.store, self.engine)
 
+    def call(self, action: str, **parameters: Json) -> dict[str, Json]:
+        """An action as it arrives over the API."""
+        return self.service.call(action, parameters)
+
+    def refused(self, action: str, **parameters: Json) -> tuple[str, str]:
+        """The code and the message of the error that an action must end with."""
+        try:
+            answer = self.call(action, **parameters)
+        except ApiError as error:
+            return error.code, error.message
+        raise AssertionError(f"{action} was not refused: {answer}")
+
     def machine(self, definition: Json = PASS, name: str = "m") -> str:
         """The ARN of a machine with this definition."""
         arn: str = self.service.create_state_machine(name, text(definition))["stateMachineArn"]
@@ -88,6 +103,34 @@ class Office:
             ended.result(timeout=10)
         status: str = self.service.describe_execution(execution)["status"]
         return status
+
+    def hold(self) -> threading.Event:
+        """Keep the engine's thread from its next turns until the event is set."""
+        reached, release = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            reached.set()
+            release.wait(10)
+
+        self._in_thread(wait)
+        reached.wait(10)
+        return release
+
+    def settled(self) -> None:
+        """Return when the engine has done what it was about to do."""
+        done = threading.Event()
+        self._in_thread(done.set)
+        done.wait(10)
+
+    def nudge(self) -> None:
+        """Let the engine look at its clock, which has been moved."""
+        self.engine._signal()
+        self.settled()
+
+    def _in_thread(self, function: Callable[[], None]) -> None:
+        loop = self.engine._loop
+        assert loop is not None
+        loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
         self.engine.close()

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbflow.language.values import Json
+from nbflow.service.definitions import check_definition
 from nbflow.service.errors import ApiError
-from nbflow.service.parameters import check_definition, check_input, limit_of, number_of, page
+from nbflow.service.parameters import check_input, limit_of, make_token, page, read_token
 
 
 @dataclass(frozen=True)
@@ -96,5 +97,13 @@ def test_a_limit_out_of_range_is_refused(limit: int) -> None:
 @pytest.mark.parametrize("token", ["", "x", "-1", "1.5", "²"])
 def test_a_token_that_nobody_gave_is_refused(token: str) -> None:
     with pytest.raises(ApiError) as caught:
-        number_of(token)
-    assert caught.value.code == "InvalidToken"
+        read_token(token, "executions")
+    assert (caught.value.code, caught.value.message) == ("InvalidToken", "Invalid Token: 'Invalid token'")
+
+
+def test_a_token_is_opaque_and_good_for_one_question_only() -> None:
+    token = make_token(7, "executions of m")
+    assert not token.isdigit()
+    assert read_token(token, "executions of m") == 7
+    with pytest.raises(ApiError, match="Invalid Token"):
+        read_token(token, "executions of n")

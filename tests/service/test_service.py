@@ -49,6 +49,7 @@ def test_a_machine_is_created_and_described(office: Office) -> None:
         "creationDate": office.clock.now(),
         "loggingConfiguration": {"level": "OFF", "includeExecutionData": False},
         "tracingConfiguration": {"enabled": False},
+        "encryptionConfiguration": {"type": "AWS_OWNED_KEY"},
     }
 
 
@@ -106,12 +107,12 @@ def test_machines_are_listed_in_pages(office: Office) -> None:
 
 
 def test_a_definition_is_validated(office: Office) -> None:
-    assert office.service.validate_state_machine_definition(text(PASS)) == {
+    assert office.service.call("ValidateStateMachineDefinition", {"definition": text(PASS)}) == {
         "result": "OK",
         "diagnostics": [],
         "truncated": False,
     }
-    answer = office.service.validate_state_machine_definition('{"StartAt": "P"}')
+    answer = office.service.call("ValidateStateMachineDefinition", {"definition": '{"StartAt": "P"}'})
     assert answer["result"] == "FAIL"
     assert answer["diagnostics"] == [
         {
@@ -138,6 +139,8 @@ def test_an_execution_is_described_while_it_runs_and_after(office: Office) -> No
         "redriveCount": 0,
         "input": '{"a": 1}',
         "inputDetails": {"included": True},
+        "redriveStatus": "NOT_REDRIVABLE",
+        "redriveStatusReason": "Execution is RUNNING and cannot be redriven",
     }
     assert office.service.describe_execution(run) == running
     office.clock.advance_to(begun + 5)
@@ -148,6 +151,7 @@ def test_an_execution_is_described_while_it_runs_and_after(office: Office) -> No
         "stopDate": begun + 5,
         "output": '{"b":[1,"ä"]}',
         "outputDetails": {"included": True},
+        "redriveStatusReason": "Execution is SUCCEEDED and cannot be redriven",
     }
 
 
@@ -216,9 +220,9 @@ REFUSED = [
     Refused("bad input", "InvalidExecutionInput", lambda s: s.start_execution(machine_arn("m"), "{", tasks={}), "Invalid State Machine Execution Input: 'Expecting property name enclosed in double quotes at line 1 column 2'"),
     Refused("bad definition", "InvalidDefinition", lambda s: s.create_state_machine("n", '{"StartAt": "P"}'), "Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: These fields are required: [States] at /'"),
     Refused("bad update", "InvalidDefinition", lambda s: s.update_state_machine(machine_arn("m"), "[]"), "Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: Expected value of type [OBJECT] at /'"),
-    Refused("empty update", "MissingRequiredParameter", lambda s: s.update_state_machine(machine_arn("m")), "Either the definition or the role ARN must be specified"),
+    Refused("empty update", "MissingRequiredParameter", lambda s: s.update_state_machine(machine_arn("m")), "Either the definition, the role ARN, the LoggingConfiguration, the TracingConfiguration or the EncryptionConfiguration must be specified"),
     Refused("status", "ValidationException", lambda s: s.list_executions(status_filter="succeeded"), "1 validation error detected: Value 'succeeded' at 'statusFilter' failed to satisfy constraint: Member must satisfy enum value set: [SUCCEEDED, TIMED_OUT, PENDING_REDRIVE, ABORTED, FAILED, RUNNING]"),
-    Refused("token", "InvalidToken", lambda s: s.list_executions(next_token="x"), "Invalid Token: 'x'"),
+    Refused("token", "InvalidToken", lambda s: s.list_executions(next_token="x"), "Invalid Token: 'Invalid token'"),
     Refused("to describe", "ExecutionDoesNotExist", lambda s: s.describe_execution(NOWHERE), f"Execution Does Not Exist: '{NOWHERE}'"),
     Refused("to stop", "ExecutionDoesNotExist", lambda s: s.stop_execution(NOWHERE), f"Execution Does Not Exist: '{NOWHERE}'"),
     Refused("history", "ExecutionDoesNotExist", lambda s: s.get_execution_history(NOWHERE), f"Execution Does Not Exist: '{NOWHERE}'"),

@@ -21,12 +21,27 @@ def migrated(path: Path) -> None:
     open_store(f"sqlite:///{path}").close()
 
 
-def shape(path: Path) -> dict[str, str]:
-    """Every table and index with the statement that made it."""
+def shape(path: Path) -> dict[str, object]:
+    """Every table by its columns and foreign keys, every index by the statement that made it.
+
+    Not the statements of the tables: SQLite writes a column that was added later behind the constraints.
+    """
     database = sqlite3.connect(path)
-    made = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    found: dict[str, object] = {}
+    for kind, name, sql in database.execute(
+        "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+    ):
+        if kind == "table":
+            columns = database.execute(
+                f"SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info('{name}')"
+            )
+            keys = database.execute(f'SELECT "table", "from", "to" FROM pragma_foreign_key_list(\'{name}\')')
+            unique = database.execute(f"SELECT origin, partial FROM pragma_index_list('{name}')")
+            found[name] = (sorted(columns), sorted(keys), sorted(unique))
+        else:
+            found[name] = " ".join(sql.split())
     database.close()
-    return {name: " ".join(sql.split()) for name, sql in made if name != schema.VERSION_TABLE}
+    return {name: made for name, made in found.items() if name != schema.VERSION_TABLE}
 
 
 def test_migrations_end_where_the_metadata_is(tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""What the API says of a definition: its mistakes, and the variables that its states read."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Final
+
+from nbflow.language import model, sites
+from nbflow.language.sites import Diagnostic, error
+from nbflow.language.validate import DefinitionError, diagnose, parse, resources
+from nbflow.language.values import Json
+from nbflow.service.errors import ApiError
+
+
+def diagnostics(definition: str, type: str = "STANDARD") -> list[Diagnostic]:
+    """All mistakes of a definition, also those that only an Express machine makes."""
+    found = diagnose(definition)
+    if type == "EXPRESS" and not any(each.severity == "ERROR" for each in found):
+        found += _not_express(parse(definition))
+    return found
+
+
+@lru_cache(maxsize=128)
+def check_definition(definition: str, type: str = "STANDARD") -> model.StateMachine:
+    """The model of a definition; the last ones are remembered. Raises ApiError InvalidDefinition with every mistake."""
+    try:
+        machine = parse(definition)
+    except DefinitionError as wrong:
+        raise ApiError("InvalidDefinition", in_aws_words(wrong.diagnostics)) from wrong
+    if type == "EXPRESS" and (found := _not_express(machine)):
+        raise ApiError("InvalidDefinition", in_aws_words(found))
+    return machine
+
+
+def in_aws_words(wrong: Sequence[Diagnostic]) -> str:
+    """The message of InvalidDefinition."""
+    mistakes = [
+        f"{d.code}: {d.message}" + (f" at {d.location}" if d.location else "")
+        for d in wrong
+        if d.severity == "ERROR"
+    ]
+    return f"Invalid State Machine Definition: '{', '.join(mistakes)}'"
+
+
+_WAITING: Final = re.compile(r"arn:[^:]+:states:::.+?(\.sync(?::2)?|\.waitForTaskToken)")
+
+
+def waits_for(resource: str) -> str:
+    """What the Resource of a Task waits for, beyond a response: ``.sync``, ``.sync:2``, ``.waitForTaskToken`` or ""."""
+    match = _WAITING.fullmatch(resource)
+    return match[1] if match else ""
+
+
+def is_activity(resource: str) -> bool:
+    """Whether a Task's Resource is an activity."""
+    return resource.startswith("arn:") and ":activity:" in resource
+
+
+def _not_express(machine: model.StateMachine) -> list[Diagnostic]:
+    """Tasks that Express has not (AWS guide, "Choosing workflow type": no activities, no jobs, no callbacks)."""
+    found = []
+    for place, resource in resources(machine).items():
+        if is_activity(resource):
+            found.append(error(f"{place}/Resource", "Express state machine does not support Activity ARN"))
+        elif waiting := waits_for(resource):
+            message = f"Express state machine does not support '{waiting}' service integration"
+            found.append(error(f"{place}/Resource", message))
+    return found
+
+
+# --- the variables that states read
+
+_NAME: Final = re.compile(r"(?<!\$)\$([^\W\d]\w*)(?!\w*\s*\()")
+"""A variable: not a function that is called, and not a member of the context object."""
+_QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|/\*.*?\*/", re.DOTALL)
+_BOUND: Final = re.compile(r"\$([^\W\d]\w*)\s*:=|function\s*\(([^)]*)\)")
+_RESERVED: Final = frozenset({"states"})
+_OTHER_STATES: Final = frozenset({"Branches", "ItemProcessor", "Iterator"})
+"""Fields in which other states stand; what those read is theirs."""
+
+
+def variable_references(definition: str) -> dict[str, list[str]]:
+    """For each state that reads variables, their names in alphabetical order (AWS, DescribeStateMachine)."""
+    document = json.loads(definition)
+    machine = sites.speaks_jsonata(document, inherited=False)
+    found: dict[str, list[str]] = {}
+    for site in sites.sites(document):
+        for name, state in site.value["States"].items() if site.kind in sites.SCOPES else ():
+            own = {field: value for field, value in state.items() if field not in _OTHER_STATES}
+            texts = _texts(own, sites.speaks_jsonata(state, machine))
+            if names := sorted(set[str]().union(*map(_names, texts))):
+                found[name] = names
+    return found
+
+
+def _texts(value: Json, jsonata: bool, dynamic: bool = False) -> Iterator[str]:
+    """The paths and intrinsic functions, or the JSONata expressions, in a state."""
+    if isinstance(value, str):
+        if (value.startswith("{%") and value.endswith("%}")) if jsonata else dynamic:
+            yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each, jsonata)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _texts(each, jsonata, key == "Variable" or key.endswith(("Path", ".$")))
+
+
+def _names(text: str) -> set[str]:
+    """The variables in an expression, without those that it binds itself."""
+    code = _QUOTED.sub("''", text)
+    bound = set[str]()
+    for variable, parameters in _BOUND.findall(code):
+        bound |= {variable, *(each.strip().lstrip("$") for each in parameters.split(","))}
+    return set(_NAME.findall(code)) - bound - _RESERVED

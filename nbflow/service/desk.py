@@ -1,0 +1,21 @@
+"""What an action works with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nbflow.engine.engine import Engine
+from nbflow.store.port import Store
+from nbflow.tasks.job import Code
+from nbflow.testing.mock_config import MockConfig
+
+
+@dataclass(slots=True)
+class Desk:
+    """The front desk: what the store remembers, the engine that runs executions, and what tasks can be done."""
+
+    store: Store
+    engine: Engine
+    functions: Mapping[str, Code] = field(default_factory=dict)
+    """Code for the tasks of executions that arrive over the API, by the name at the end of a Lambda ARN."""
+    mocks: MockConfig = field(default_factory=MockConfig)
+    """Scripted results, for executions that are started on ``<machine's ARN>#<test case>``."""

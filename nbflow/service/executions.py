@@ -1,0 +1,200 @@
+"""Executions: start, describe, list, stop."""
+
+import json
+import uuid
+from concurrent.futures import wait
+
+from nbflow.engine.live import AlreadyExists
+from nbflow.language.values import Json
+from nbflow.service.arns import check_arn, check_name, execution_arn, machine_ref
+from nbflow.service.desk import Desk
+from nbflow.service.errors import ApiError
+from nbflow.service.express import start_express
+from nbflow.service.lookup import execution_of, machine_of, not_found, present, target_of
+from nbflow.service.parameters import (
+    DEFAULT_RESULTS,
+    check_input,
+    check_status,
+    limit_of,
+    make_token,
+    read_token,
+    without_none,
+)
+from nbflow.service.starting import (
+    Work,
+    bound,
+    constants,
+    definition_of,
+    new_row,
+    not_for_this_type,
+    payloads,
+    script_of,
+    startable,
+)
+from nbflow.service.stopping import stop
+from nbflow.store.port import ExecutionRow
+
+
+def start_execution(
+    desk: Desk,
+    state_machine_arn: str,
+    *,
+    input: str = "{}",
+    name: str | None = None,
+    trace_header: str | None = None,
+    work: Work | None = None,
+) -> dict[str, Json]:
+    """AWS, StartExecution: of a machine, a version, an alias, or a test case. It returns when the execution is durable.
+
+    ``work`` comes from Python; over the API the tasks are what the desk knows. Raises ApiError InvalidArn,
+    StateMachineDoesNotExist, StateMachineDeleting, InvalidName, InvalidExecutionInput or ExecutionAlreadyExists (the
+    name is taken; but if that one runs with the same input, this answers as if it had started it).
+    """
+    target = startable(desk, state_machine_arn)
+    check_input(input)
+    name = str(uuid.uuid4()) if name is None else check_name(name)
+    definition = definition_of(desk, target)
+    script = script_of(desk, target)
+    work = work or Work(bound(desk, definition))
+    if target.machine.type == "EXPRESS":
+        row, _ = start_express(desk, target, definition, name, input, work, script)
+        return {"executionArn": row.arn, "startDate": row.started_at}
+    row = new_row(desk, target, execution_arn(target.machine.name, name), name, input, work, trace_header)
+    context = constants(row, target)
+    desk.engine.open()
+    try:
+        desk.engine.start(
+            row, definition, work.tasks, work.directory, context, work.artifacts, script=script
+        ).result()
+    except AlreadyExists as error:
+        return _already(desk, row, error)
+    return {"executionArn": row.arn, "startDate": row.started_at}
+
+
+def _already(desk: Desk, row: ExecutionRow, error: AlreadyExists) -> dict[str, Json]:
+    """The name is taken: fine, if it is by a running execution with the same input."""
+    started = desk.engine.started(row.arn)
+    if started is not None:  # by another thread, in this moment: its outcome decides
+        wait([started])
+    present = desk.store.execution(row.arn)
+    if present is not None and present.status == "RUNNING" and present.input == row.input:
+        return {"executionArn": row.arn, "startDate": present.started_at}
+    raise ApiError(
+        "ExecutionAlreadyExists",
+        f"Execution Already Exists: '{row.arn}'",
+        "choose another name, or none to get a new one",
+    ) from error
+
+
+# --- describe, list, stop
+
+
+def describe_execution(desk: Desk, execution_arn: str, *, included_data: str = "ALL_DATA") -> dict[str, Json]:
+    """AWS, DescribeExecution: ``input`` and ``output`` are JSON texts; members without a value are left out."""
+    row = execution_of(desk, execution_arn)
+    data = payloads(row.input, row.output, row.error, row.cause, included_data)
+    header = {"traceHeader": json.loads(row.revision or "{}").get("traceHeader")}
+    return without_none({**_listed(row), **header, **_redrivable(desk, row), **data})
+
+
+def _redrivable(desk: Desk, row: ExecutionRow) -> dict[str, Json]:
+    """AWS, DescribeExecution, redriveStatusReason."""
+    machine = present(desk, row.machine_arn)
+    if row.status in ("RUNNING", "SUCCEEDED"):
+        reason = f"Execution is {row.status} and cannot be redriven"
+    elif machine is None or machine.status == "DELETING":
+        reason = "State machine is in DELETING status"
+    else:
+        return {"redriveStatus": "REDRIVABLE"}
+    return {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
+
+
+def _listed(row: ExecutionRow) -> dict[str, Json]:
+    """AWS, ExecutionListItem."""
+    return {
+        "executionArn": row.arn,
+        "stateMachineArn": row.machine_arn,
+        "stateMachineVersionArn": row.version_arn,
+        "stateMachineAliasArn": row.alias_arn,
+        "name": row.name,
+        "status": row.status,
+        "startDate": row.started_at,
+        "stopDate": row.stopped_at,
+        "redriveCount": 0,
+    }
+
+
+def list_executions(
+    desk: Desk,
+    *,
+    state_machine_arn: str | None = None,
+    map_run_arn: str | None = None,
+    status_filter: str | None = None,
+    redrive_filter: str | None = None,
+    max_results: int = DEFAULT_RESULTS,
+    next_token: str | None = None,
+) -> dict[str, Json]:
+    """AWS, ListExecutions, newest first: those of a machine, or of one of its versions or aliases.
+
+    Raises ApiError InvalidArn, StateMachineDoesNotExist, StateMachineTypeNotSupported, ResourceNotFound (there are no
+    Map Runs yet), ValidationException or InvalidToken.
+    """
+    if (state_machine_arn is None) == (map_run_arn is None):
+        message = "Exactly one of stateMachineArn and mapRunArn must be specified"
+        raise ApiError("ValidationException", message)
+    if map_run_arn is not None:
+        raise not_found(check_arn(map_run_arn, "mapRun"))
+    if redrive_filter == "REDRIVEN":
+        machine_of(desk, machine_ref(state_machine_arn or "").arn)
+        return {"executions": []}  # nothing can be redriven yet
+    return listed(desk, state_machine_arn, status_filter, max_results, next_token)
+
+
+def listed(
+    desk: Desk, machine: str | None, status: str | None, max_results: int, next_token: str | None
+) -> dict[str, Json]:
+    """A page of executions, newest first; without a machine's ARN, those of all machines."""
+    if status is not None:
+        check_status(status)
+    of_machine = of_version = of_alias = None
+    if machine is not None:
+        target = target_of(desk, machine)
+        if target.machine.type == "EXPRESS":
+            raise not_for_this_type()
+        of_machine = target.machine.arn
+        of_alias = None if target.alias is None else target.alias.arn
+        of_version = target.version.arn if target.version is not None and target.alias is None else None
+    limit = limit_of(max_results)
+    question = f"executions {machine} {status}"
+    rows = desk.store.executions(
+        machine_arn=of_machine,
+        version_arn=of_version,
+        alias_arn=of_alias,
+        status=status,
+        limit=limit + 1,
+        before=None if next_token is None else read_token(next_token, question),
+    )
+    answer: dict[str, Json] = {"executions": [without_none(_listed(row)) for row in rows[:limit]]}
+    if len(rows) > limit:
+        answer["nextToken"] = make_token(rows[limit - 1].id, question)
+    return answer
+
+
+def stop_execution(
+    desk: Desk, execution_arn: str, *, error: str | None = None, cause: str | None = None
+) -> dict[str, Json]:
+    """AWS, StopExecution. It returns when the end is durable; one that has ended already stays as it ended.
+
+    Also one that another process runs, or ran before it was killed: the end is recorded here. If that process
+    lives, it finds at its next step that the execution is no longer its own, and lets go of it.
+    Raises ApiError InvalidArn or ExecutionDoesNotExist.
+    """
+    row = execution_of(desk, execution_arn)
+    while row.status == "RUNNING":
+        try:
+            stop(desk, row, error, cause).result()
+        except AlreadyExists:  # the other process was quicker with its next step: look at what it did
+            row = execution_of(desk, execution_arn)
+            continue
+        row = execution_of(desk, execution_arn)
+    return {"stopDate": row.stopped_at}

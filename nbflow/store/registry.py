@@ -1,0 +1,187 @@
+"""The names that a store knows: machines, their versions and aliases, activities, tags. Ordinary SQL.
+
+What has to be true together is written in one transaction, which holds SQLite's write lock from its begin; so a
+version's number is drawn only once, whichever process asks.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, Executable, Row, Select, Table, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from nbflow.store import schema
+from nbflow.store.opening import explained, transaction
+from nbflow.store.port import ActivityRow, AliasRow, MachineRow, StoreError, VersionRow, digest
+
+_T = TypeVar("_T")
+
+
+class SqlRegistry:
+    """A :class:`nbflow.store.port.Registry` over an open, migrated database."""
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self._engine = engine
+        self._place = place
+
+    # --- machines
+
+    def add_machine(self, row: MachineRow, definition: str) -> None:
+        if row.definition != digest(definition):
+            raise StoreError(
+                f"The machine {row.arn} does not name the digest of the definition given with it."
+            )
+        text = insert(schema.definitions).values(sha256=row.definition, text=definition)
+        self._write(
+            text.on_conflict_do_nothing(index_elements=["sha256"]),
+            _upsert(schema.machines, row, kept=("created_at", "published")),
+        )
+
+    def machine(self, arn: str) -> MachineRow | None:
+        return self._one(MachineRow, schema.machines, arn)
+
+    def machines(self) -> list[MachineRow]:
+        order = (schema.machines.c.created_at, schema.machines.c.arn)
+        return [MachineRow(**row._mapping) for row in self._rows(select(schema.machines).order_by(*order))]
+
+    def definition(self, sha256: str) -> str:
+        rows = self._rows(select(schema.definitions.c.text).where(schema.definitions.c.sha256 == sha256))
+        if not rows:
+            raise StoreError(f"The store {self._place} holds no definition {sha256}.")
+        return str(rows[0].text)
+
+    def set_machine_status(self, arn: str, status: str) -> None:
+        self._write(update(schema.machines).where(schema.machines.c.arn == arn).values(status=status))
+
+    def delete_machine(self, arn: str) -> None:
+        self._write(
+            delete(schema.machines).where(schema.machines.c.arn == arn),
+            delete(schema.versions).where(schema.versions.c.machine_arn == arn),
+            delete(schema.aliases).where(schema.aliases.c.machine_arn == arn),
+            delete(schema.tags).where(schema.tags.c.resource == arn),
+        )
+
+    # --- versions
+
+    def publish(self, machine_arn: str, description: str | None, now: float) -> VersionRow:
+        machines, versions = schema.machines, schema.versions
+        with explained(self._place), self._engine.connect() as connection, transaction(connection):
+            found = connection.execute(select(machines).where(machines.c.arn == machine_arn)).first()
+            if found is None:
+                raise StoreError(f"The store {self._place} has no machine {machine_arn}.")
+            machine = MachineRow(**found._mapping)
+            of_revision = select(versions).where(
+                versions.c.machine_arn == machine_arn, versions.c.revision_id == machine.revision_id
+            )
+            present = connection.execute(of_revision).first()
+            if present is not None:
+                return VersionRow(**present._mapping)
+            number = machine.published + 1
+            row = VersionRow(
+                arn=f"{machine_arn}:{number}",
+                machine_arn=machine_arn,
+                number=number,
+                revision_id=machine.revision_id,
+                definition=machine.definition,
+                role_arn=machine.role_arn,
+                options=machine.options,
+                description=description,
+                created_at=now,
+                updated_at=machine.updated_at,
+            )
+            connection.execute(insert(versions).values(_values(versions, row)))
+            connection.execute(update(machines).where(machines.c.arn == machine_arn).values(published=number))
+            return row
+
+    def version(self, arn: str) -> VersionRow | None:
+        return self._one(VersionRow, schema.versions, arn)
+
+    def versions(self, machine_arn: str) -> list[VersionRow]:
+        table = schema.versions
+        query = select(table).where(table.c.machine_arn == machine_arn).order_by(table.c.number.desc())
+        return [VersionRow(**row._mapping) for row in self._rows(query)]
+
+    def delete_version(self, arn: str) -> None:
+        self._write(delete(schema.versions).where(schema.versions.c.arn == arn))
+
+    # --- aliases
+
+    def put_alias(self, row: AliasRow) -> None:
+        self._write(_upsert(schema.aliases, row, kept=("created_at",)))
+
+    def alias(self, arn: str) -> AliasRow | None:
+        return self._one(AliasRow, schema.aliases, arn)
+
+    def aliases(self, machine_arn: str) -> list[AliasRow]:
+        table = schema.aliases
+        query = select(table).where(table.c.machine_arn == machine_arn)
+        return [
+            AliasRow(**row._mapping) for row in self._rows(query.order_by(table.c.created_at, table.c.arn))
+        ]
+
+    def delete_alias(self, arn: str) -> bool:
+        return self._write(delete(schema.aliases).where(schema.aliases.c.arn == arn)) > 0
+
+    # --- activities
+
+    def add_activity(self, row: ActivityRow) -> ActivityRow:
+        added = insert(schema.activities).values(_values(schema.activities, row))
+        self._write(added.on_conflict_do_nothing(index_elements=["arn"]))
+        return self.activity(row.arn) or row
+
+    def activity(self, arn: str) -> ActivityRow | None:
+        return self._one(ActivityRow, schema.activities, arn)
+
+    def activities(self) -> list[ActivityRow]:
+        order = (schema.activities.c.created_at, schema.activities.c.arn)
+        return [ActivityRow(**row._mapping) for row in self._rows(select(schema.activities).order_by(*order))]
+
+    def delete_activity(self, arn: str) -> None:
+        self._write(
+            delete(schema.activities).where(schema.activities.c.arn == arn),
+            delete(schema.tags).where(schema.tags.c.resource == arn),
+        )
+
+    # --- tags
+
+    def tags(self, resource: str) -> dict[str, str]:
+        table = schema.tags
+        rows = self._rows(select(table).where(table.c.resource == resource).order_by(table.c.key))
+        return {row.key: row.value for row in rows}
+
+    def put_tags(self, resource: str, tags: Mapping[str, str]) -> None:
+        statement = insert(schema.tags)
+        upsert = statement.on_conflict_do_update(
+            index_elements=["resource", "key"], set_={"value": statement.excluded.value}
+        )
+        self._write(*(upsert.values(resource=resource, key=key, value=tags[key]) for key in tags))
+
+    def delete_tags(self, resource: str, keys: Collection[str]) -> None:
+        table = schema.tags
+        self._write(delete(table).where(table.c.resource == resource, table.c.key.in_(list(keys))))
+
+    # --- statements
+
+    def _one(self, make: Callable[..., _T], table: Table, arn: str) -> _T | None:
+        rows = self._rows(select(table).where(table.c.arn == arn))
+        return make(**rows[0]._mapping) if rows else None
+
+    def _rows(self, query: Select[*tuple[Any, ...]], **parameters: Any) -> Sequence[Row[*tuple[Any, ...]]]:
+        with explained(self._place), self._engine.connect() as connection:
+            return connection.execute(query, parameters).all()
+
+    def _write(self, *statements: Executable) -> int:
+        """All or nothing. Answers how many rows were changed."""
+        with explained(self._place), self._engine.connect() as connection, transaction(connection):
+            return sum(connection.execute(statement).rowcount for statement in statements)
+
+
+def _values(table: Table, row: object) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in table.c.keys()}  # noqa: SIM118 (no dict)
+
+
+def _upsert(table: Table, row: object, *, kept: Collection[str]) -> Executable:
+    """Insert the row, or update all but ``kept`` of the one with its ARN."""
+    values = _values(table, row)
+    changed = {name: value for name, value in values.items() if name not in ("arn", *kept)}
+    return insert(table).values(values).on_conflict_do_update(index_elements=["arn"], set_=changed)
