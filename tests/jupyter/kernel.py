@@ -152,8 +152,8 @@ class Kernel:
             try:
                 message = self._client.get_iopub_msg(timeout=PATIENCE)
             except Empty:
-                said = {cell.id: cell.messages for cell in self.cells.values()}
-                raise AssertionError(f"the kernel said nothing more; it has said {said}") from None
+                said = [(cell.out, cell.err) for cell in self.cells.values()]
+                raise AssertionError(f"the kernel said nothing more; it has said {said[-3:]}") from None
             parent = message["parent_header"].get("msg_id", "")
             self.cells.setdefault(parent, Cell(parent)).messages.append(message)
 

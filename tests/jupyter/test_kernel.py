@@ -121,7 +121,7 @@ def test_an_interrupt_ends_the_waiting_and_not_the_run(kernel: Kernel, start: st
     if waiting == "run.result()":
         ok(kernel.run(f"run = machine(gated).start(gate={gate!r})"))
     cell = kernel.begin(waiting)
-    kernel.until(lambda: "`await run` instead of run.result() keeps" in cell.err)
+    kernel.until(lambda: "`await run` instead of run.result() leaves" in cell.err)
     kernel.interrupt()
     kernel.finish(cell)
     assert cell.status == "error"

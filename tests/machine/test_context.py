@@ -1,7 +1,8 @@
 """The context object, as states and ItemSelectors see it."""
 
+from nbflow.machine import facts
 from nbflow.machine.context import timestamp
-from tests.machine.driver import TASK, Driver
+from tests.machine.driver import CONTEXT, TASK, Driver
 from tests.machine.test_states import echo, mapped, one
 
 EXECUTION = {
@@ -40,3 +41,9 @@ def test_the_item_is_that_of_the_innermost_map() -> None:
 def test_timestamps_have_milliseconds() -> None:
     assert timestamp(0.1245) == "1970-01-01T00:00:00.124Z"
     assert timestamp(1_700_000_000.0) == "2023-11-14T22:13:20.000Z"
+
+
+def test_an_express_execution_has_no_redrives() -> None:
+    driver = Driver(one(Type="Pass", InputPath="$$.Execution"))
+    driver.step(facts.Start({"a": 1}, {**CONTEXT, "Express": True}))
+    assert driver.run.output == {name: value for name, value in EXECUTION.items() if name != "RedriveCount"}
