@@ -1,8 +1,8 @@
-# make demo | test | check | bench | format      (everything lives in .venv; nothing else is touched)
+# make demo | test | check | bench | conformance | format      (everything lives in .venv; nothing else is touched)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench format clean
+.PHONY: install demo test check bench conformance format clean
 
 install: .venv/installed
 
@@ -26,6 +26,9 @@ check: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+conformance: install
+	$(BIN)/python -m benchmarks.conformance
 
 format: install
 	$(BIN)/ruff check --fix .

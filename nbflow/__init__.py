@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nbflow.errors import Fail as Fail
     from nbflow.errors import NbflowError as NbflowError
     from nbflow.language.validate import DefinitionError as DefinitionError
+    from nbflow.server.inprocess import boto3_client as boto3_client
     from nbflow.service.errors import ApiError as ApiError
     from nbflow.store.port import StoreError as StoreError
 
@@ -57,6 +58,7 @@ _HOME = {
     "StoreError": "nbflow.store.port",
     "Task": "nbflow.authoring.task",
     "TaskFailed": "nbflow.authoring.words",
+    "boto3_client": "nbflow.server.inprocess",
     "connect": "nbflow.client.connection",
     "disconnect": "nbflow.client.connection",
     "execution": "nbflow.client.executions",

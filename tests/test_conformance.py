@@ -1,0 +1,39 @@
+"""AWS's recorded answers, played against the server. The score must not fall."""
+
+import pytest
+
+from benchmarks.conformance import Score, corpus, page, play, total
+
+LEAST = {"L1": 0.975, "cause": 0.96, "L2": 0.90, "L3": 0.93}
+"""What has been reached, less the few cases that depend on timing."""
+
+WHOLE = ["aliases_versions", "base", "choice", "express", "intrinsic", "jsonata", "logs", "map", "parallel", "test_state", "validation"]  # fmt: skip
+"""Categories without a miss at L1."""
+
+
+@pytest.fixture(scope="module")
+def score() -> Score:
+    recordings = corpus()
+    if recordings is None:
+        pytest.skip(
+            "there are no recordings in ../shared/conformance; NBFLOW_CONFORMANCE names another place"
+        )
+    return play(recordings)
+
+
+@pytest.mark.parametrize("level", LEAST)
+def test_the_answers_are_those_of_aws(score: Score, level: str) -> None:
+    passed, cases = total(score)[level]
+    assert passed / cases >= LEAST[level], f"{passed} of {cases}"
+
+
+@pytest.mark.parametrize("category", WHOLE)
+def test_a_category_without_a_miss_stays_so(score: Score, category: str) -> None:
+    passed, cases = score[category]["L1"]
+    assert passed == cases
+
+
+def test_the_page_has_a_line_for_each_category_and_the_sum() -> None:
+    made = page({"base": {"L1": (3, 4), "cause": (0, 0), "L2": (1, 2), "L3": (1, 1)}})
+    assert "| base | 3 of 4 (75.0%) |  | 1 of 2 (50.0%) | 1 of 1 (100.0%) |" in made
+    assert "| **all** | 3 of 4 (75.0%) |" in made
