@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from nbflow.client.executions import Execution as Execution
     from nbflow.client.executions import ExecutionFailed as ExecutionFailed
     from nbflow.client.executions import Step as Step
-    from nbflow.client.executions import execution as execution
-    from nbflow.client.executions import executions as executions
     from nbflow.client.flows import Flow as Flow
     from nbflow.client.flows import flow as flow
+    from nbflow.client.listing import execution as execution
+    from nbflow.client.listing import executions as executions
     from nbflow.client.machines import BindingError as BindingError
     from nbflow.client.machines import StateMachine as StateMachine
     from nbflow.errors import Fail as Fail
@@ -61,8 +61,8 @@ _HOME = {
     "boto3_client": "nbflow.server.inprocess",
     "connect": "nbflow.client.connection",
     "disconnect": "nbflow.client.connection",
-    "execution": "nbflow.client.executions",
-    "executions": "nbflow.client.executions",
+    "execution": "nbflow.client.listing",
+    "executions": "nbflow.client.listing",
     "flow": "nbflow.client.flows",
     "map": "nbflow.authoring.words",
     "notebook": "nbflow.authoring.task",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.artifacts.values import references, unpack
-from nbflow.client.connection import Connection, StoppedWaiting, current
+from nbflow.client.connection import Connection, StoppedWaiting
 from nbflow.client.presentation import presenter
 from nbflow.engine.rows import artifact_of
 from nbflow.errors import NbflowError
@@ -18,13 +18,10 @@ from nbflow.machine.context import timestamp
 from nbflow.machine.history import Event
 from nbflow.machine.records import Record, decode
 from nbflow.machine.trace import Trace, Visit
-from nbflow.service.arns import machine_arn, names_of
-from nbflow.service.parameters import MOST_RESULTS
+from nbflow.service.arns import names_of
 from nbflow.store.port import ExecutionRow
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from nbflow.drawing.board import Board
 
 _PATIENCE: Final = 2.0
@@ -402,66 +399,3 @@ class Step:
 
     def __repr__(self) -> str:
         return f"<step {self.label}: {self.status}>"
-
-
-def execution(name: str) -> Execution:
-    """The execution with this ARN or name, or an unambiguous beginning of its name; ApiError if there is none."""
-    connection = current()
-    return Execution(connection.service.find_execution(name), connection)
-
-
-class Executions(list[Execution]):
-    """A list of executions that is shown as a table."""
-
-    def df(self) -> "pd.DataFrame":
-        """One row an execution: machine, name, status, started (UTC), seconds, error."""
-        import pandas as pd
-
-        rows = [run.row for run in self]
-        ends = [(row.started_at, row.stopped_at) for row in rows]
-        return pd.DataFrame(
-            {
-                "machine": [run.machine for run in self],
-                "name": [row.name for row in rows],
-                "status": [row.status for row in rows],
-                "started": pd.to_datetime([row.started_at for row in rows], unit="s", utc=True),
-                "seconds": pd.Series(
-                    [None if end is None else end - start for start, end in ends], dtype=float
-                ),
-                "error": pd.Series([row.error for row in rows], dtype=object),
-            }
-        )
-
-    def _table(self) -> "pd.DataFrame":
-        """For people: times to the second, nothing where there is nothing."""
-        frame = self.df()
-        return frame.assign(
-            started=frame["started"].dt.strftime("%Y-%m-%d %H:%M:%S"),
-            seconds=["" if at != at else f"{at:.1f}" for at in frame["seconds"]],
-            error=frame["error"].fillna(""),
-        )
-
-    def __repr__(self) -> str:
-        return self._table().to_string(index=False) if self else "no executions yet"
-
-    def _repr_html_(self) -> str:
-        return str(self._table().to_html(index=False)) if self else "no executions yet"
-
-
-def executions(machine: str | None = None, status: str | None = None, limit: int = 100) -> Executions:
-    """The latest executions in the store, newest first, of one state machine (by name) and in one status if given.
-
-    Raises ApiError for a machine that is not in the store, or a status that there is not.
-    """
-    connection = current()
-    arn = None if machine is None else machine_arn(machine)
-    found = Executions()
-    token: str | None = None
-    while len(found) < limit:
-        size = min(limit - len(found), MOST_RESULTS)
-        listed = connection.service.list_executions(arn, status, size, token)
-        found += [Execution(each["executionArn"], connection) for each in listed["executions"]]
-        token = listed.get("nextToken")
-        if token is None:
-            break
-    return found

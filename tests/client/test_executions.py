@@ -324,7 +324,7 @@ def test_executions_are_listed(three: list[nf.Execution]) -> None:
 
 
 def test_a_long_list_is_fetched_in_pages(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nbflow.client.executions.MOST_RESULTS", 2)
+    monkeypatch.setattr("nbflow.client.listing.MOST_RESULTS", 2)
     machine = one(double)
     for number in range(5):
         machine.run(number, execution_name=f"r{number}")
