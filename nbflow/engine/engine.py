@@ -11,9 +11,11 @@ from contextlib import suppress
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
-from nbflow.engine.live import AlreadyExists, Arrival, EngineError, Live, Script
+from nbflow.engine.live import AlreadyExists, Arrival, EngineError, Live, Nesting, Script
 from nbflow.engine.rows import closing
 from nbflow.engine.turns import Turns
+from nbflow.engine.watch import Watch
+from nbflow.engine.workers import Workers
 from nbflow.language import model
 from nbflow.language.values import Chance, Json
 from nbflow.machine import Machine, facts
@@ -39,8 +41,20 @@ class Engine:
         chance: Chance,
     ) -> None:
         self.bus = Bus()
-        self._turns = Turns(store, shelf, ordinary, scattered, clock, self.bus, arrived=self._signal)
-        self._pools = (ordinary, scattered)
+        self._watch = Watch(store.changes)
+        self.workers = Workers(store, clock, self._watch)
+        self._watching = False
+        self._turns = Turns(
+            store,
+            shelf,
+            ordinary,
+            scattered,
+            clock,
+            self.bus,
+            arrived=self._signal,
+            queued=self.workers.queued,
+        )
+        self._has_activity = lambda arn: store.activity(arn) is not None
         self._clock = clock
         self._chance = chance
         self._thread: threading.Thread | None = None
@@ -53,6 +67,15 @@ class Engine:
     def now(self) -> float:
         """Seconds since the epoch, by this engine's clock."""
         return self._clock.now()
+
+    def nest(self, nesting: Nesting) -> None:
+        """From now on, tasks can be other executions."""
+        self._turns.hands.nesting = nesting
+
+    def heed(self) -> None:
+        """The store's inbox holds something new. From any thread."""
+        self._turns.outside.changed = True
+        self._signal()
 
     @property
     def chance(self) -> Chance:
@@ -76,7 +99,9 @@ class Engine:
         execution of this ARN, and with StoreError if the store refuses the first step. Raises AlreadyExists if it is
         live here, and EngineError if the engine is closed.
         """
-        live = Live(row, Machine.of(definition, self._chance), codes, directory, artifacts, script)
+        live = Live(
+            row, Machine.of(definition, self._chance, self._has_activity), codes, directory, artifacts, script
+        )
         self._admit(live, context)
         return live.started
 
@@ -93,7 +118,14 @@ class Engine:
 
         It fails with EngineError if the engine is closed meanwhile. Raises AlreadyExists and EngineError as ``start``.
         """
-        live = Live(row, Machine.of(definition, self._chance), codes, "", script=script, kept=False)
+        live = Live(
+            row,
+            Machine.of(definition, self._chance, self._has_activity),
+            codes,
+            "",
+            script=script,
+            kept=False,
+        )
         answer: Future[Closing] = Future()
 
         def end(ended: Future[None]) -> None:
@@ -191,12 +223,15 @@ class Engine:
         with self._lock:
             self._closing = True
             thread = self._thread
+        self.workers.close()
         if thread is None:
             self._finish()
+            self._watch.close()
             return
         self._signal()
         if thread is not threading.current_thread():
             thread.join()
+        self._watch.close()
 
     def _signal(self) -> None:
         """Something has arrived."""
@@ -216,6 +251,7 @@ class Engine:
                 self._wake.clear()
                 self._signalled = False
                 self._turns.turn()
+                self._mind_the_store()
                 await asyncio.sleep(0)  # let other tasks of the loop run
         except Exception:
             _log.exception("the engine stops; what has been recorded is unharmed")
@@ -224,6 +260,15 @@ class Engine:
             self._closing = True
             self._loop = None
             self._finish()
+
+    def _mind_the_store(self) -> None:
+        """While executions are live here, what other processes tell them is to be heard."""
+        wanted = any(live.kept for live in self._turns.live.values())
+        if wanted and not self._watching:
+            self._watch.subscribe(self.heed)
+        elif self._watching and not wanted:
+            self._watch.unsubscribe(self.heed)
+        self._watching = wanted
 
     async def _until_something(self) -> None:
         """Wait for a fact or for the next time at which something is due."""
@@ -237,5 +282,5 @@ class Engine:
         for live in list(self._turns.live.values()):
             text = f"{live.row.arn} was left as last recorded: its engine was closed"
             self._turns.drop(live, EngineError(text))
-        for pool in self._pools:
+        for pool in self._turns.hands.pools:
             pool.close()

@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.errors import NbflowError
 from nbflow.machine import Machine, facts, orders
 from nbflow.machine.records import Record
-from nbflow.store.port import Append, ExecutionRow
+from nbflow.pools.port import Pool
+from nbflow.store.port import Append, Closing, ExecutionRow, TokenRow
 from nbflow.tasks.job import Code, Outcome
 
 Script: TypeAlias = Callable[[str], Outcome | None]
@@ -35,6 +36,10 @@ class Arrival(NamedTuple):
     outcome: Outcome | None = None
     at: float = 0.0
     """A timer's time: the step's time is not before it, even if the clock has been set back."""
+    inbox: int | None = None
+    """The inbox row that it came by."""
+    token: str | None = None
+    """It is to end a task that has this token, which others may end too: it goes by the inbox."""
 
 
 def promise() -> Future[None]:
@@ -64,6 +69,12 @@ class Live:
     """The earliest of its timers."""
     submitted: set[int] = field(default_factory=set)
     """Attempts that a pool has, and has not answered."""
+    tokens: dict[int, TokenRow] = field(default_factory=dict)
+    """Of the attempts that others end, as the tokens were made."""
+    failed: dict[int, Outcome] = field(default_factory=dict)
+    """Of such attempts, how their submission failed: what they printed is kept with the end that the inbox tells."""
+    unheard: list[int] = field(default_factory=list)
+    """Inbox rows that have changed nothing, and are to be deleted."""
     refusals: int = 0
     """How often in a row the store has refused its next step. Until it takes it, nothing more is decided."""
     started: Future[None] = field(default_factory=promise)
@@ -72,10 +83,32 @@ class Live:
     """Done when its end is durable."""
 
 
+class Scripted(NamedTuple):
+    """A task whose script has answered."""
+
+    order: orders.RunTask
+    outcome: Outcome
+
+
+Owed: TypeAlias = orders.Order | Scripted
+
+
 class Decided(NamedTuple):
     """What one turn decided for one execution."""
 
     live: Live
     records: list[Record]
-    orders: deque[orders.Order]
+    orders: deque[Owed]
     append: Append
+    artifacts: tuple[Artifact, ...]
+    """What the append records as made."""
+    wake: float | None
+    """When the execution is to be woken."""
+
+
+class Nesting(Pool, Protocol):
+    """What starts other executions for a task, and tells a task of the end of the one that it waits for."""
+
+    def report(self, row: ExecutionRow, closing: Closing) -> facts.Fact:
+        """What the end of an execution means to the task that waits for it (``row.parent_token``)."""
+        ...

@@ -9,32 +9,23 @@ RUNNING for ever.
 import heapq
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from nbflow.artifacts.shelf import Artifact, Shelf
-from nbflow.artifacts.values import references
+from nbflow.artifacts.shelf import Shelf
 from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
+from nbflow.engine.decide import decide
+from nbflow.engine.hands import Hands
 from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live
-from nbflow.engine.rows import artifact_of, artifact_row, closing
+from nbflow.engine.outside import Outside
 from nbflow.errors import NbflowError
-from nbflow.machine import Machine, facts, orders
-from nbflow.machine.records import FORMAT, Record, decode, join
+from nbflow.machine import Machine, facts
+from nbflow.machine.records import decode
 from nbflow.pools.port import Pool
-from nbflow.store.port import Append, LogRow, Store, StoreError
-from nbflow.tasks.job import Job, Outcome
+from nbflow.store.port import Store, StoreError
 
 _log = logging.getLogger(__name__)
-
-MOST_RECORDS: Final = 1024
-"""A journal row takes no further fact in beyond this: a burst of answers becomes several rows of one commit."""
-
-MOST_BYTES: Final = 64 * 2**20
-"""Nor beyond this much JSON text."""
-
-MOST_KNOWN: Final = 10_000
-"""Artifacts that are remembered here; the store knows them all."""
 
 PAUSE: Final = 1.0
 """Seconds until what the store refused is tried again."""
@@ -52,15 +43,14 @@ class Turns:
         clock: Clock,
         bus: Bus,
         arrived: Callable[[], None],
+        queued: Callable[[str], None] = lambda activity: None,
     ) -> None:
         self.live: dict[str, Live] = {}
         self._store = store
-        self._shelf = shelf
-        self._ordinary = ordinary
-        self._scattered = scattered
         self._clock = clock
         self._bus = bus
         self._arrived = arrived
+        self._queued = queued
         self._inbox: deque[tuple[str, Arrival]] = deque()
         self._with_mail: dict[str, Live] = {}
         self._undone: list[Decided] = []
@@ -70,29 +60,33 @@ class Turns:
         self._paused_until = 0.0
         """When the refused and the owed are tried again."""
         self._timers: list[tuple[float, str]] = []
-        self._known: dict[str, Artifact] = {}
+        self.outside = Outside(store, clock)
+        self.hands = Hands(store, shelf, ordinary, scattered, self.put)
+        self._unheard: list[int] = []
+        """Inbox rows that have changed nothing."""
+        self._unsettled: list[tuple[str, Arrival]] = []
+        """Ends of tasks that the store has refused."""
 
     def put(self, execution: str, arrival: Arrival) -> None:
         """Something has happened to an execution. From any thread."""
         self._inbox.append((execution, arrival))
         self._arrived()
 
-    def answer(self, outcome: Outcome) -> None:
-        """A pool's answer to a job. From any thread."""
-        fact: facts.Fact = facts.TaskSucceeded(outcome.attempt, outcome.output)
-        if outcome.error is not None:
-            fact = facts.TaskFailed(outcome.attempt, outcome.error, outcome.cause)
-        self.put(outcome.execution, Arrival(fact, outcome))
-
     @property
     def busy(self) -> bool:
         """Whether a turn would find something to do now."""
-        return bool(self._inbox or any(not live.refusals for live in self._with_mail.values()))
+        return bool(
+            self._inbox
+            or (self.outside.changed and self._clock.now() >= self._paused_until)
+            or any(not live.refusals for live in self._with_mail.values())
+        )
 
     def next_due(self) -> float | None:
         """When a turn will find something to do by itself (seconds since the epoch)."""
         dues = [self._timers[0][0]] if self._timers else []
-        if self._undone or self._owed:
+        if self.outside.next_due is not None:
+            dues.append(max(self.outside.next_due, self._paused_until))
+        if self._undone or self._owed or self.outside.changed:
             dues.append(self._paused_until)
         return min(dues, default=None)
 
@@ -118,9 +112,7 @@ class Turns:
         """Forget the execution, give up its jobs, and tell who waits; it stays in the store as it was last recorded."""
         self.live.pop(live.row.arn, None)
         self._with_mail.pop(live.row.arn, None)
-        for attempt in live.submitted:
-            for pool in (self._ordinary, self._scattered):
-                pool.cancel(live.row.arn, attempt)
+        self.hands.let_go(live)
         for future in (live.started, live.ended):
             if not future.done():
                 future.set_exception(error)
@@ -130,6 +122,8 @@ class Turns:
     def _deliver(self) -> None:
         """Sort what has arrived, and the timers that are due, into the mailboxes."""
         now = self._clock.now()
+        if now >= self._paused_until:
+            self._listen()
         while self._timers and self._timers[0][0] <= now:
             due, execution = heapq.heappop(self._timers)
             live = self.live.get(execution)
@@ -142,60 +136,70 @@ class Turns:
             if live is not None:
                 if arrival.outcome is not None:
                     live.submitted.discard(arrival.outcome.attempt)
+                if arrival.token is not None:
+                    self._settle(live, arrival, arrival.token)
+                    continue
                 live.mailbox.append(arrival)
                 self._with_mail[execution] = live
+            elif arrival.inbox is not None:
+                self._unheard.append(arrival.inbox)
+
+    def _listen(self) -> None:
+        """Take in what has come from outside, and delete what had nothing to say."""
+        try:
+            self._inbox.extend(self._unsettled)
+            self._unsettled = []
+            self.outside.expire()
+            for execution, arrival in self.outside.arrivals(self.live):
+                self._inbox.append((execution, self._told(self.live[execution], arrival)))
+            if self._unheard:
+                self._store.forget(self._unheard)
+                self._unheard = []
+        except StoreError as error:
+            self.outside.changed = True
+            _log.warning("%s What comes from outside is looked for again.", error)
+            self._paused_until = self._clock.now() + PAUSE
+
+    def _settle(self, live: Live, arrival: Arrival, token: str) -> None:
+        """End a task that others may end, too: the inbox tells of it, in this turn or, if the store refuses, later."""
+        if arrival.outcome is not None:
+            live.failed[arrival.outcome.attempt] = arrival.outcome
+        try:
+            self.outside.settle(token, arrival.fact)
+        except StoreError as error:
+            _log.warning("%s The end of a task of %s is tried again.", error, live.row.arn)
+            self._unsettled.append((live.row.arn, arrival))
+            self.outside.changed = True
+            self._paused_until = self._clock.now() + PAUSE
+
+    def _told(self, live: Live, arrival: Arrival) -> Arrival:
+        """The arrival, with what its attempt printed, if it is the end of a submission that failed."""
+        if type(arrival.fact) is facts.TaskStarted:
+            self.outside.started(live, arrival.fact.attempt)
+        if type(arrival.fact) is facts.TaskFailed:
+            return arrival._replace(outcome=live.failed.pop(arrival.fact.attempt, None))
+        return arrival
 
     # --- decide
 
     def _decide(self, live: Live) -> Decided | None:
         try:
-            return self._steps(live)
+            return self._stepped(live)
         except Exception as error:  # noqa: BLE001  # our own mistake must not take other executions with it
             _log.exception("execution %s cannot go on", live.row.arn)
             return self._give_up(live, error)
 
-    def _steps(self, live: Live) -> Decided | None:
-        machine, now = live.machine, self._clock.now()
-        ended, first_event = machine.run.ended, machine.run.last_event + 1
-        records: list[Record] = []
-        encoded: list[bytes] = []
-        new_orders: deque[orders.Order] = deque()
-        outcomes: list[Outcome] = []
-        size = 0
-        while live.mailbox and len(records) < MOST_RECORDS and size < MOST_BYTES:
-            arrival = live.mailbox.popleft()
-            step = machine.step(arrival.fact, max(now, arrival.at))
-            records += step.records
-            encoded += step.encoded
-            size += sum(map(len, step.encoded))
-            for order in step.orders:
-                if type(order) is orders.WakeAt:
-                    self._arm(live, order.due)
-                else:
-                    new_orders.append(order)
-            if arrival.outcome is not None and step.records:
-                outcomes.append(arrival.outcome)
+    def _stepped(self, live: Live) -> Decided | None:
+        made = decide(live, self._clock.now(), self.outside, self.hands.nesting)
         if not live.mailbox:
             self._with_mail.pop(live.row.arn, None)
-        if not records:
-            return None
-        made = [artifact for outcome in outcomes for artifact in outcome.artifacts]
-        if live.step == 0:
-            made += live.brought
-        append = Append(
-            execution=live.row.arn,
-            step=live.step,
-            first_event=first_event,
-            at=now,
-            records=join(encoded),
-            format=FORMAT,
-            opened=live.row if live.step == 0 else None,
-            closed=closing(machine.run) if machine.run.ended and not ended else None,
-            logs=tuple(LogRow(outcome.attempt, outcome.log) for outcome in outcomes if outcome.log),
-            artifacts=tuple(artifact_row(artifact, now) for artifact in made),
-        )
-        self._know(made)
-        return Decided(live, records, new_orders, append)
+        self._unheard += live.unheard
+        live.unheard.clear()
+        if made is not None:
+            self.hands.know(made.artifacts)
+            if made.wake is not None:
+                self._arm(live, made.wake)
+        return made
 
     def _arm(self, live: Live, due: float) -> None:
         """Wake the execution at its earliest time; later ones are armed when that has come."""
@@ -210,11 +214,14 @@ class Turns:
         try:
             run, chance = live.machine.run, live.machine.chance
             steps = [decode(row.records, row.format) for row in self._store.journal(live.row.arn)]
-            live.machine, live.step = Machine.rebuilt(run.definition, chance, steps), len(steps)
+            live.machine, live.step = (
+                Machine.rebuilt(run.definition, chance, steps, live.machine.has_activity),
+                len(steps),
+            )
             if live.step and not live.machine.run.ended:
                 live.mailbox.clear()
                 live.mailbox.append(Arrival(facts.Fail("States.Runtime", reason)))
-                return self._steps(live)
+                return self._stepped(live)
         except Exception:  # noqa: BLE001  # the journal cannot be read either: leave it as it is
             _log.exception("execution %s cannot be rebuilt", live.row.arn)
         self.drop(live, EngineError(text))
@@ -265,6 +272,11 @@ class Turns:
         if not live.started.done():
             live.started.set_result(None)
         self._bus.publish(live.row.arn, made.records)
+        for token in made.append.tokens:
+            if token.activity is not None:
+                self._queued(token.activity)
+        if made.append.settled:  # of an execution that perhaps is live here
+            self.outside.changed = True
         if live.machine.run.ended and not live.ended.done():
             live.ended.set_result(None)
 
@@ -273,10 +285,10 @@ class Turns:
     def _act(self) -> None:
         """Carry out what is durable."""
         while self._owed and self._clock.now() >= self._paused_until:
-            live, _, owed, _ = self._owed[0]
+            live, owed = self._owed[0].live, self._owed[0].orders
             try:
                 while owed and self.live.get(live.row.arn) is live:
-                    self._carry_out(live, owed[0])
+                    self.hands.carry_out(live, owed[0])
                     owed.popleft()
             except StoreError as error:
                 _log.warning("%s Execution %s waits, and is tried again.", error, live.row.arn)
@@ -288,56 +300,3 @@ class Turns:
                 self.put(live.row.arn, Arrival(facts.Continue()))
             if run.ended and not run.cancelling:
                 self.live.pop(live.row.arn, None)
-
-    def _carry_out(self, live: Live, order: orders.Order) -> None:
-        if type(order) is orders.RunTask and order.attempt in live.machine.run.attempts:
-            self._run_task(live, order)
-        elif type(order) is orders.CancelTask:
-            gave_up = [pool.cancel(live.row.arn, order.attempt) for pool in (self._ordinary, self._scattered)]
-            if any(gave_up) or order.attempt not in live.submitted:
-                live.submitted.discard(order.attempt)
-                self.put(live.row.arn, Arrival(facts.Cancelled(order.attempt)))
-
-    def _run_task(self, live: Live, order: orders.RunTask) -> None:
-        """Give the job to a pool. Whatever keeps it from there is the task's failure. Raises StoreError."""
-        scripted = live.script(order.state) if live.script is not None else None
-        if scripted is not None:
-            self.answer(scripted._replace(execution=live.row.arn, attempt=order.attempt))
-            return
-        known = self._artifacts(references(order.arguments))
-        code = live.codes.get(order.resource)
-        if code is None:
-            cause = f"no function is bound to {order.resource}; pass it in tasks= of the StateMachine"
-            self.put(live.row.arn, Arrival(facts.TaskFailed(order.attempt, "States.TaskFailed", cause)))
-            return
-        job = Job(
-            execution=live.row.arn,
-            attempt=order.attempt,
-            code=code,
-            arguments=order.arguments,
-            shelf=self._shelf,
-            known=known,
-            expected=order.expected,
-            directory=live.directory,
-        )
-        on_dask = code.on == "dask" if code.on else order.scattered
-        pool = self._scattered if on_dask and code.kind == "function" else self._ordinary
-        live.submitted.add(order.attempt)
-        try:
-            pool.submit(job, self.answer)
-        except Exception as error:  # noqa: BLE001  # a pool that is shut down, no threads left, …
-            live.submitted.discard(order.attempt)
-            cause = f"the task could not be submitted: {type(error).__name__}: {error}"
-            self.put(live.row.arn, Arrival(facts.TaskFailed(order.attempt, "States.TaskFailed", cause)))
-
-    def _artifacts(self, hashes: Collection[str]) -> dict[str, Artifact]:
-        """Those of the references that the store knows: only these are loaded. Raises StoreError."""
-        missing = [sha for sha in hashes if sha not in self._known]
-        if missing:
-            self._know([artifact_of(row) for row in self._store.artifacts(missing).values()])
-        return {sha: self._known[sha] for sha in hashes if sha in self._known}
-
-    def _know(self, artifacts: Sequence[Artifact]) -> None:
-        if len(self._known) > MOST_KNOWN:
-            self._known.clear()
-        self._known.update((artifact.sha256, artifact) for artifact in artifacts)

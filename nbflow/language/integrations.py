@@ -7,7 +7,8 @@ resource of a user's own, and is not judged here.
 """
 
 import re
-from typing import Final
+from functools import cache
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 _REQUEST: Final = frozenset({""})
 _JOB: Final = frozenset({"", ".sync"})
@@ -45,6 +46,48 @@ _OPTIMIZED: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
 
 _ARN: Final = re.compile(r"arn:[^:\s]+:[^:\s]+:[^:\s]*:[^:\s]*:\S.*")
 _INTEGRATION: Final = re.compile(r"arn:[^:]+:states:::([^:]+):(.+?)(\.sync(?::2)?|\.waitForTaskToken)?")
+
+Family: TypeAlias = Literal["Task", "LambdaFunction", "Activity"]
+Pattern: TypeAlias = Literal["", ".sync", ".sync:2", ".waitForTaskToken"]
+
+
+class Integration(NamedTuple):
+    """What the Resource of a Task names."""
+
+    family: Family
+    """AWS has three families of task events: Lambda functions, activities, and all other resources."""
+    service: str = ""
+    """``resourceType`` of the events: ``sqs``; the SDK integrations have two parts, such as ``aws-sdk:s3``."""
+    action: str = ""
+    """``resource`` of the events: ``sendMessage.waitForTaskToken``."""
+    pattern: Pattern = ""
+    """What it waits for, beyond a response."""
+
+    @property
+    def has_token(self) -> bool:
+        """Whether somebody outside ends the task, by its token: a worker, a callback, a job."""
+        return bool(self.pattern) or self.family == "Activity"
+
+
+@cache
+def integration(resource: str) -> Integration:
+    """What a Resource names; of any ARN, also of one that :func:`check` refuses."""
+    parts = resource.split(":")
+    if parts[2:3] == ["lambda"]:
+        return Integration("LambdaFunction")
+    if parts[2:3] == ["states"] and parts[5:6] == ["activity"]:
+        return Integration("Activity")
+    match = _INTEGRATION.fullmatch(resource)
+    pattern: Pattern = match[3] or "" if match else ""  # type: ignore[assignment]  # the groups are these
+    name = resource.split(":", 5)[-1]
+    names = name.split(":", 2 if name.startswith("aws-sdk:") else 1)
+    return Integration("Task", ":".join(names[:-1]), names[-1], pattern)
+
+
+def is_invocation(resource: str) -> bool:
+    """Whether a Resource invokes the Lambda function that the arguments name."""
+    named = integration(resource)
+    return named.service == "lambda" and named.action.partition(".")[0] == "invoke"
 
 
 def check(resource: str) -> str | None:

@@ -12,8 +12,14 @@ def timestamp(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def context_object(run: Run, frame: Frame, item: tuple[int, Json] | None = None) -> dict[str, Json]:
-    """What the state of this frame sees. ``item`` is given for an ItemSelector: the index and value to select for."""
+def context_object(
+    run: Run, frame: Frame, item: tuple[int, Json] | None = None, token: str | None = None
+) -> dict[str, Json]:
+    """What the state of this frame sees.
+
+    ``item`` is given for an ItemSelector: the index and value to select for. ``token`` is given for the arguments of a
+    task that somebody outside ends.
+    """
     state: dict[str, Json] = {"Name": frame.state, "EnteredTime": timestamp(frame.entered_at)}
     if isinstance(frame.current, model.Work):
         state["RetryCount"] = sum(frame.retries.values())
@@ -29,6 +35,8 @@ def context_object(run: Run, frame: Frame, item: tuple[int, Json] | None = None)
         "StateMachine": run.context.get("StateMachine", {}),
         "State": state,
     }
+    if token is not None:
+        context["Task"] = {"Token": token}
     item = item or _item(run, frame)
     if item is not None:
         context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}

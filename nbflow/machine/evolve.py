@@ -125,19 +125,32 @@ def _task_scheduled(run: Run, record: r.TaskScheduled) -> None:
     frame.last = frame.attempt = run.last_event
     frame.arguments = _payload(frame, record.arguments, record.origin)
     frame.resource = record.resource
-    _set_due(run, frame, None if record.timeout is None else record.at + record.timeout)
+    frame.token = record.token
+    if record.token is None:
+        _set_due(run, frame, None if record.timeout is None else record.at + record.timeout)
+    else:
+        frame.limits = record.timeout, record.heartbeat
     run.attempts[run.last_event] = frame.id
 
 
 def _task_started(run: Run, record: r.TaskStarted) -> None:
-    run.frames[record.frame].last = run.last_event
+    frame = run.frames[record.frame]
+    frame.started = True
+    frame.last = run.last_event
+
+
+def _task_submitted(run: Run, record: r.TaskSubmitted) -> None:
+    frame = run.frames[record.frame]
+    frame.submitted = True
+    frame.last = run.last_event
 
 
 def _end_attempt(run: Run, frame: Frame) -> int:
     attempt = frame.attempt
     assert attempt is not None
     del run.attempts[attempt]
-    frame.attempt = frame.due = frame.arguments = None
+    frame.attempt = frame.due = frame.arguments = frame.token = None
+    frame.started = frame.submitted = False
     frame.phase = "ENTERED"
     frame.last = run.last_event
     return attempt
@@ -343,6 +356,7 @@ _EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
     r.StateExited: _state_exited,
     r.TaskScheduled: _task_scheduled,
     r.TaskStarted: _task_started,
+    r.TaskSubmitted: _task_submitted,
     r.TaskSucceeded: _task_succeeded,
     r.TaskFailed: _task_failed,
     r.TaskTimedOut: _task_timed_out,

@@ -1,13 +1,17 @@
 """Facts: what happened in the world, as the shell tells it to the machine."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from msgspec import Struct
+import msgspec
 
 from nbflow.language.values import Json
 
 
-class Start(Struct, frozen=True):
+class _Fact(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Those that come from another process travel as JSON text."""
+
+
+class Start(_Fact, frozen=True):
     """The execution begins."""
 
     input: Json
@@ -18,14 +22,28 @@ class Start(Struct, frozen=True):
     """
 
 
-class TaskSucceeded(Struct, frozen=True):
+class TaskStarted(_Fact, frozen=True):
+    """A worker has taken an attempt at an activity."""
+
+    attempt: int
+    worker: str | None = None
+
+
+class TaskSubmitted(_Fact, frozen=True):
+    """A job has been started, or whoever is to call back has been told."""
+
+    attempt: int
+    output: Json = None
+
+
+class TaskSucceeded(_Fact, frozen=True):
     """An attempt at a task has its result."""
 
     attempt: int
     output: Json
 
 
-class TaskFailed(Struct, frozen=True):
+class TaskFailed(_Fact, frozen=True):
     """An attempt at a task has failed."""
 
     attempt: int
@@ -33,32 +51,65 @@ class TaskFailed(Struct, frozen=True):
     cause: str | None
 
 
-class Cancelled(Struct, frozen=True):
+class TaskTimedOut(_Fact, frozen=True):
+    """Nobody has ended an attempt that has a token, within its time or its heartbeat's."""
+
+    attempt: int
+    heartbeat: bool = False
+    """It is the heartbeat that stayed away."""
+
+
+class Cancelled(_Fact, frozen=True):
     """An attempt that the machine gave up is no longer at work."""
 
     attempt: int
 
 
-class Tick(Struct, frozen=True):
+class Tick(_Fact, frozen=True):
     """Time has passed: whatever is due at ``now`` acts."""
 
 
-class Continue(Struct, frozen=True):
+class Continue(_Fact, frozen=True):
     """Go on with a step that stopped at its bound."""
 
 
-class Stop(Struct, frozen=True):
+class Stop(_Fact, frozen=True):
     """Someone ends the execution (StopExecution)."""
 
     error: str | None = None
     cause: str | None = None
 
 
-class Fail(Struct, frozen=True):
+class Fail(_Fact, frozen=True):
     """The shell cannot go on with the execution."""
 
     error: str
     cause: str
 
 
-Fact: TypeAlias = Start | TaskSucceeded | TaskFailed | Cancelled | Tick | Continue | Stop | Fail
+Fact: TypeAlias = (
+    Start
+    | TaskStarted
+    | TaskSubmitted
+    | TaskSucceeded
+    | TaskFailed
+    | TaskTimedOut
+    | Cancelled
+    | Tick
+    | Continue
+    | Stop
+    | Fail
+)
+
+_DECODER: Final = msgspec.json.Decoder(Fact)
+
+
+def encode(fact: Fact) -> str:
+    """The fact as JSON text."""
+    return msgspec.json.encode(fact).decode()
+
+
+def decode(text: str) -> Fact:
+    """The fact that :func:`encode` has written. Raises msgspec.ValidationError for any other text."""
+    fact: Fact = _DECODER.decode(text)
+    return fact

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 from nbflow.language import model
+from nbflow.language.integrations import integration
 from nbflow.language.paths import compact
 from nbflow.language.values import Json
 from nbflow.machine import records as r
@@ -110,28 +111,14 @@ def _state_exited(run: Run, record: r.StateExited) -> Described:
     return f"{frame.current.type}StateExited", details
 
 
-def _kind(resource: str) -> str:
-    """AWS has three families of task events: Lambda functions, activities, and all other resources."""
-    if resource.startswith("arn:aws:lambda:"):
-        return "LambdaFunction"
-    return "Activity" if ":activity:" in resource else "Task"
-
-
 def _service(resource: str) -> dict[str, Json]:
-    """``arn:aws:states:::sqs:sendMessage.waitForTaskToken`` → resourceType sqs, resource sendMessage.waitForTaskToken.
-
-    The SDK integrations have two parts in their type: ``arn:aws:states:::aws-sdk:s3:getObject`` → aws-sdk:s3,
-    getObject.
-    """
-    if _kind(resource) != "Task":
-        return {}
-    name = resource.split(":", 5)[-1]
-    parts = name.split(":", 2 if name.startswith("aws-sdk:") else 1)
-    return {"resourceType": ":".join(parts[:-1]), "resource": parts[-1]}
+    """``arn:aws:states:::sqs:sendMessage.sync`` → resourceType sqs, resource sendMessage.sync."""
+    named = integration(resource)
+    return {"resourceType": named.service, "resource": named.action} if named.family == "Task" else {}
 
 
 def _task_scheduled(run: Run, record: r.TaskScheduled) -> Described:
-    kind = _kind(record.resource)
+    kind = integration(record.resource).family
     arguments = _resolve(run, record.frame, record.arguments, record.origin)
     limits: dict[str, Json] = {
         "timeoutInSeconds": record.timeout,
@@ -149,19 +136,28 @@ def _task_scheduled(run: Run, record: r.TaskScheduled) -> Described:
 
 def _task_started(run: Run, record: r.TaskStarted) -> Described:
     resource = run.frames[record.frame].resource
-    return f"{_kind(resource)}Started", _service(resource) or None
+    worker: dict[str, Json] = {} if record.worker is None else {"workerName": record.worker}
+    return f"{integration(resource).family}Started", {**_service(resource), **worker} or None
+
+
+def _task_submitted(run: Run, record: r.TaskSubmitted) -> Described:
+    resource = run.frames[record.frame].resource
+    return "TaskSubmitted", {**_service(resource), **_payload("output", record.output)}
 
 
 def _task_succeeded(run: Run, record: r.TaskSucceeded) -> Described:
     resource = run.frames[record.frame].resource
-    return f"{_kind(resource)}Succeeded", {**_service(resource), **_payload("output", record.output)}
+    return f"{integration(resource).family}Succeeded", {
+        **_service(resource),
+        **_payload("output", record.output),
+    }
 
 
 def _task_ended(run: Run, record: r.TaskFailed | r.TaskTimedOut) -> Described:
     resource = run.frames[record.frame].resource
     outcome = type(record).__name__.removeprefix("Task")
     details = {**_service(resource), "error": record.error, "cause": record.cause}
-    return f"{_kind(resource)}{outcome}", details
+    return f"{integration(resource).family}{outcome}", details
 
 
 def _evaluation_failed(run: Run, record: r.EvaluationFailed) -> Described:
@@ -199,6 +195,7 @@ _DESCRIBE: Final[dict[type[Any], Callable[[Run, Any], Described]]] = {
     r.StateExited: _state_exited,
     r.TaskScheduled: _task_scheduled,
     r.TaskStarted: _task_started,
+    r.TaskSubmitted: _task_submitted,
     r.TaskSucceeded: _task_succeeded,
     r.TaskFailed: _task_ended,
     r.TaskTimedOut: _task_ended,

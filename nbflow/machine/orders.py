@@ -19,6 +19,14 @@ class RunTask(Struct, frozen=True):
     """True inside a Map or Parallel: there are siblings that could run at the same time."""
     expected: tuple[str, ...]
     """The error names that Retry and Catch list, of the state and of the Maps and Parallels around it."""
+    token: str | None = None
+    """Somebody outside ends the attempt by this token. What is done here only submits it (of an activity: nothing)."""
+    timeout: int | None = None
+    """Seconds, from its start on; only where there is a token."""
+    heartbeat: int | None = None
+    """Seconds between two signs of life; only where there is a token."""
+    submitted: bool = False
+    """What is done here has been done."""
 
 
 class CancelTask(Struct, frozen=True):

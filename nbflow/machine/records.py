@@ -63,11 +63,24 @@ class TaskScheduled(_Record, frozen=True):
     heartbeat: int | None = None
     credentials: dict[str, Json] | None = None
     """``{"roleArn": …}``, where the state names a role to act in (ASL, "Credentials")."""
+    token: str | None = None
+    """By which somebody outside ends the attempt: an activity's worker, a callback, a job. Its times are not kept here,
+    but beside the token, where heartbeats arrive."""
 
 
 class TaskStarted(_Record, frozen=True):
     at: float
     frame: int
+    worker: str | None = None
+    """An activity's: the name that its worker gives itself."""
+
+
+class TaskSubmitted(_Record, frozen=True):
+    """A job has been started, or whoever is to call back has been told."""
+
+    at: float
+    frame: int
+    output: Json = None
 
 
 class TaskSucceeded(_Record, frozen=True):
@@ -205,6 +218,7 @@ Record: TypeAlias = (
     | StateExited
     | TaskScheduled
     | TaskStarted
+    | TaskSubmitted
     | TaskSucceeded
     | TaskFailed
     | TaskTimedOut

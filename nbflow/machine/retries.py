@@ -13,15 +13,20 @@ TERMINAL: Final = "States.Runtime"
 """
 
 
+TIMEOUT: Final = "States.Timeout"
+HEARTBEAT: Final = "States.HeartbeatTimeout"
+"""A heartbeat that stays away is a States.Timeout in the history; Retry and Catch may list it by this name."""
+
+
 def matches(patterns: Sequence[str], error: str | None) -> bool:
     """Whether ErrorEquals covers the error; an error without a name is covered by States.ALL alone."""
     if error == TERMINAL:
         return False
     if error in patterns or "States.ALL" in patterns:
         return True
-    if error == "States.HeartbeatTimeout" and "States.Timeout" in patterns:
+    if error == HEARTBEAT and TIMEOUT in patterns:
         return True
-    return "States.TaskFailed" in patterns and error is not None and error != "States.Timeout"
+    return "States.TaskFailed" in patterns and error not in (None, TIMEOUT, HEARTBEAT)
 
 
 def retry(

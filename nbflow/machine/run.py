@@ -71,6 +71,14 @@ class Frame:
     attempt: int | None = None
     arguments: Json = None
     resource: str = ""
+    token: str | None = None
+    """Of the attempt that is under way, where somebody outside ends it."""
+    limits: tuple[int | None, int | None] = (None, None)
+    """TimeoutSeconds and HeartbeatSeconds of an attempt that has a token."""
+    started: bool = False
+    """Whether the attempt has been taken on."""
+    submitted: bool = False
+    """Whether a job has been started for it, or somebody told to call back."""
     result: Json = None
     retries: dict[int, int] = field(default_factory=dict)
     """Retries so far in this state, by index of the Retry member."""

@@ -10,13 +10,14 @@ from typing import Any, Final, TypeAlias
 
 from nbflow.language import model
 from nbflow.language.choice import choose, instant
+from nbflow.language.integrations import integration
 from nbflow.language.intrinsics import evaluate as call_intrinsic
 from nbflow.language.intrinsics import is_call
 from nbflow.language.jsonata import evaluate, is_expression, mismatch
 from nbflow.language.paths import compact, read
 from nbflow.language.payload import fill
 from nbflow.language.values import ABSENT, Failure, Json
-from nbflow.machine import flow, records
+from nbflow.machine import flow, records, retries, tokens
 from nbflow.machine.run import Frame
 from nbflow.machine.turn import Done, Failed, Turn
 
@@ -160,33 +161,46 @@ def _seconds(value: Json) -> int | None:
 
 def enter_task(turn: Turn, frame: Frame, state: model.Task) -> Outcome:
     """Order an attempt. Also how a retry begins: Parameters are filled in anew, and see the new RetryCount."""
+    named = integration(state.resource)
+    if named.family == "Activity" and not turn.has_activity(state.resource):
+        name = state.resource.rpartition(":")[2]
+        return Failure(retries.TERMINAL, f"The activity {name} does not exist.")
+    token = tokens.make(turn.chance) if named.has_token else None
+    turn.token = token if named.pattern else None
+    given = _task_fields(turn, frame, state)
+    turn.token = None
+    if isinstance(given, Failure):
+        return given
+    arguments, timeout, heartbeat, credentials = given
+    origin: records.Origin = "input" if arguments is frame.data else "value"
+    kept = None if origin == "input" else arguments
+    turn.emit(
+        records.TaskScheduled(
+            turn.now, frame.id, state.resource, kept, origin, timeout, heartbeat, credentials, token
+        )
+    )
+    if named.family != "Activity":  # whose worker starts it
+        turn.emit(records.TaskStarted(turn.now, frame.id))
+    return None
+
+
+def _task_fields(
+    turn: Turn, frame: Frame, state: model.Task
+) -> tuple[Json, int | None, int | None, Json] | Failure:
+    """What the attempt is given: arguments, TimeoutSeconds, HeartbeatSeconds, credentials."""
     arguments = flow.arguments(turn, frame, state)
     if isinstance(arguments, Failure):
         return arguments
-    timeout = flow.number(turn, frame, state, "TimeoutSeconds")
-    if isinstance(timeout, Failure):
-        return timeout
-    heartbeat = flow.number(turn, frame, state, "HeartbeatSeconds")
-    if isinstance(heartbeat, Failure):
-        return heartbeat
+    limits: list[int | None] = []
+    for name in ("TimeoutSeconds", "HeartbeatSeconds"):
+        limit = flow.number(turn, frame, state, name)
+        if isinstance(limit, Failure):
+            return limit
+        limits.append(None if limit is None else int(limit))
     credentials = _credentials(turn, frame, state)
     if isinstance(credentials, Failure):
         return credentials
-    origin: records.Origin = "input" if arguments is frame.data else "value"
-    turn.emit(
-        records.TaskScheduled(
-            turn.now,
-            frame.id,
-            state.resource,
-            None if origin == "input" else arguments,
-            origin,
-            None if timeout is None else int(timeout),
-            None if heartbeat is None else int(heartbeat),
-            credentials,
-        )
-    )
-    turn.emit(records.TaskStarted(turn.now, frame.id))
-    return None
+    return arguments, limits[0], limits[1], credentials
 
 
 def _credentials(turn: Turn, frame: Frame, state: model.Task) -> Json | Failure:

@@ -12,7 +12,7 @@ from nbflow.machine.evolve import ROOT, evolve
 from nbflow.machine.flow import leave_caught, leave_work
 from nbflow.machine.run import Frame, Run
 from nbflow.machine.states import ENTER, Outcome, leave_wait, start_branch
-from nbflow.machine.turn import Done, Failed, Turn
+from nbflow.machine.turn import Done, Failed, HasActivity, Turn, always
 
 
 class Step(NamedTuple):
@@ -30,18 +30,25 @@ class Machine:
 
     run: Run
     chance: Chance
+    has_activity: HasActivity = always
 
     @classmethod
-    def of(cls, definition: model.StateMachine, chance: Chance) -> "Machine":
+    def of(
+        cls, definition: model.StateMachine, chance: Chance, has_activity: HasActivity = always
+    ) -> "Machine":
         """A machine whose execution has not started."""
-        return cls(Run(definition), chance)
+        return cls(Run(definition), chance, has_activity)
 
     @classmethod
     def rebuilt(
-        cls, definition: model.StateMachine, chance: Chance, steps: Iterable[Iterable[records.Record]]
+        cls,
+        definition: model.StateMachine,
+        chance: Chance,
+        steps: Iterable[Iterable[records.Record]],
+        has_activity: HasActivity = always,
     ) -> "Machine":
         """The machine as the recorded steps of its execution have left it."""
-        machine = cls.of(definition, chance)
+        machine = cls.of(definition, chance, has_activity)
         for step in steps:
             for record in step:
                 machine.evolve(record)
@@ -56,7 +63,7 @@ class Machine:
 
         A fact about an attempt that is no longer under way, or that reaches an ended execution, changes nothing.
         """
-        turn = Turn(self.run, now, self.chance)
+        turn = Turn(self.run, now, self.chance, self.has_activity)
         cancelling = len(self.run.cancelling)
         try:
             _TAKE[type(fact)](turn, fact)
@@ -87,6 +94,10 @@ def _run_task(run: Run, attempt: int) -> orders.RunTask:
         frame.arguments,
         scattered=frame.parent is not None,
         expected=_expected(run, frame),
+        token=frame.token,
+        timeout=frame.limits[0],
+        heartbeat=frame.limits[1],
+        submitted=frame.submitted,
     )
 
 
@@ -136,6 +147,18 @@ def _start(turn: Turn, fact: facts.Start) -> None:
         turn.emit(records.ExecutionStarted(turn.now, fact.input, fact.context))
 
 
+def _task_started(turn: Turn, fact: facts.TaskStarted) -> None:
+    frame = _attempted(turn, fact.attempt)
+    if frame is not None and not frame.started:
+        turn.emit(records.TaskStarted(turn.now, frame.id, fact.worker))
+
+
+def _task_submitted(turn: Turn, fact: facts.TaskSubmitted) -> None:
+    frame = _attempted(turn, fact.attempt)
+    if frame is not None and not frame.submitted:
+        turn.emit(records.TaskSubmitted(turn.now, frame.id, fact.output))
+
+
 def _task_succeeded(turn: Turn, fact: facts.TaskSucceeded) -> None:
     frame = _attempted(turn, fact.attempt)
     if frame is not None:
@@ -148,6 +171,15 @@ def _task_failed(turn: Turn, fact: facts.TaskFailed) -> None:
     if frame is not None:
         turn.emit(records.TaskFailed(turn.now, frame.id, fact.error, fact.cause))
         _settle(turn, frame, Failed(fact.error, fact.cause))
+
+
+def _task_timed_out(turn: Turn, fact: facts.TaskTimedOut) -> None:
+    """AWS names the error States.Timeout, also where the heartbeat stayed away; Retry and Catch know both names."""
+    frame = _attempted(turn, fact.attempt)
+    if frame is not None:
+        turn.emit(records.TaskTimedOut(turn.now, frame.id, retries.TIMEOUT))
+        narrower = retries.HEARTBEAT if fact.heartbeat else None
+        _settle(turn, frame, Failed(retries.TIMEOUT, None, narrower))
 
 
 def _attempted(turn: Turn, attempt: int) -> Frame | None:
@@ -181,8 +213,8 @@ def _due(turn: Turn, frame: Frame) -> Outcome:
         return leave_wait(turn, frame, state)
     if frame.phase == "BACKOFF":
         return ENTER[type(state)](turn, frame, state)
-    turn.emit(records.TaskTimedOut(turn.now, frame.id, "States.Timeout"))
-    return Failed("States.Timeout", None)
+    turn.emit(records.TaskTimedOut(turn.now, frame.id, retries.TIMEOUT))
+    return Failed(retries.TIMEOUT, None)
 
 
 def _stop(turn: Turn, fact: facts.Stop) -> None:
@@ -201,8 +233,11 @@ def _continue(turn: Turn, fact: facts.Continue) -> None:
 
 _TAKE: Final[dict[type[Any], Callable[[Turn, Any], None]]] = {
     facts.Start: _start,
+    facts.TaskStarted: _task_started,
+    facts.TaskSubmitted: _task_submitted,
     facts.TaskSucceeded: _task_succeeded,
     facts.TaskFailed: _task_failed,
+    facts.TaskTimedOut: _task_timed_out,
     facts.Cancelled: _cancelled,
     facts.Tick: _tick,
     facts.Continue: _continue,
@@ -267,7 +302,7 @@ def _fail(turn: Turn, frame: Frame, failed: Failed) -> None:
     """Retry, else Catch, else the failure climbs to the parent (ASL, "Errors")."""
     state = frame.current
     if isinstance(state, model.Work):
-        again = retries.retry(state.retry, failed.error, frame.retries, turn.chance)
+        again = retries.retry(state.retry, failed.specific, frame.retries, turn.chance)
         if again is not None:
             index, delay = again
             turn.emit(records.RetryScheduled(turn.now, frame.id, index, turn.now + delay))
@@ -275,7 +310,7 @@ def _fail(turn: Turn, frame: Frame, failed: Failed) -> None:
         never_began = frame.fork is None and failed.error == retries.TERMINAL
         if isinstance(state, model.Map | model.Parallel) and not never_began:
             turn.emit(records.ForkFailed(turn.now, frame.id, failed.error, failed.cause))
-        catcher = retries.catcher(state.catch, failed.error)
+        catcher = retries.catcher(state.catch, failed.specific)
         if catcher is not None:
             outcome = leave_caught(turn, frame, catcher, failed)
             if isinstance(outcome, Done):

@@ -1,8 +1,8 @@
 """What a step carries along: the run, the time, and the records so far."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from nbflow.language.values import Chance, Json, Scope
 from nbflow.machine.context import context_object
@@ -19,6 +19,15 @@ MOST_BYTES: Final = 64 * 2**20
 _NONE: Final[Mapping[str, Json]] = {}
 
 
+HasActivity: TypeAlias = Callable[[str], bool]
+"""Whether there is an activity of this ARN. A port, like chance: what it answered shows in the records."""
+
+
+def always(_: str) -> bool:
+    """Every activity is there."""
+    return True
+
+
 class Done(NamedTuple):
     """A state is left."""
 
@@ -32,6 +41,13 @@ class Failed(NamedTuple):
 
     error: str | None
     cause: str | None
+    narrower: str | None = None
+    """A more specific name, by which Retry and Catch know the error, too."""
+
+    @property
+    def specific(self) -> str | None:
+        """The name that Retry and Catch go by."""
+        return self.narrower or self.error
 
 
 @dataclass(slots=True)
@@ -41,11 +57,14 @@ class Turn:
     run: Run
     now: float
     chance: Chance
+    has_activity: HasActivity = always
     records: list[Record] = field(default_factory=list)
     encoded: list[bytes] = field(default_factory=list)
     """Each record as JSON text."""
     size: int = 0
     """Bytes of JSON text so far."""
+    token: str | None = None
+    """Of the attempt that is being prepared: ``$$.Task.Token`` in its arguments."""
 
     def emit(self, record: Record) -> None:
         """Decide: remember the record and let it change the state.
@@ -74,9 +93,10 @@ class Turn:
         item: tuple[int, Json] | None = None,
     ) -> Scope:
         """What an expression of the frame's state sees, with ``input`` as its ``$``."""
+        token = self.token
         return Scope(
             input,
-            lambda: context_object(self.run, frame, item),
+            lambda: context_object(self.run, frame, item, token),
             frame.variables,
             self.now,
             self.chance,

@@ -1,6 +1,7 @@
 """The table of AWS's actions, and the one door to them: parameters and answers as JSON, under AWS's names."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any, Final
 
 from nbflow.language.values import Json
@@ -13,6 +14,7 @@ from nbflow.service import (
     machines,
     map_runs,
     tags,
+    tasks,
     try_state,
     validation,
     versions,
@@ -37,6 +39,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "DescribeStateMachine": machines.describe_state_machine,
     "DescribeStateMachineAlias": aliases.describe_state_machine_alias,
     "DescribeStateMachineForExecution": machines.describe_state_machine_for_execution,
+    "GetActivityTask": tasks.get_activity_task,
     "GetExecutionHistory": histories.get_execution_history,
     "ListActivities": activities.list_activities,
     "ListExecutions": executions.list_executions,
@@ -46,6 +49,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "ListStateMachines": machines.list_state_machines,
     "ListTagsForResource": tags.list_tags_for_resource,
     "PublishStateMachineVersion": versions.publish_state_machine_version,
+    "SendTaskFailure": tasks.send_task_failure,
+    "SendTaskHeartbeat": tasks.send_task_heartbeat,
+    "SendTaskSuccess": tasks.send_task_success,
     "StartExecution": executions.start_execution,
     "StartSyncExecution": express.start_sync_execution,
     "StopExecution": executions.stop_execution,
@@ -58,9 +64,17 @@ ACTIONS: Final[Mapping[str, Action]] = {
 }
 
 
-def call(desk: Desk, action: str, parameters: Mapping[str, Any]) -> dict[str, Json]:
-    """Do what AWS's action of this name does. Raises ApiError, with UnknownOperationException for no such action."""
+def call(
+    desk: Desk, action: str, parameters: Mapping[str, Any], gone: Future[None] | None = None
+) -> dict[str, Json]:
+    """Do what AWS's action of this name does. ``gone`` is done when nobody waits for the answer any more.
+
+    Raises ApiError, with UnknownOperationException for no such action.
+    """
     function = ACTIONS.get(action)
     if function is None:
         raise ApiError("UnknownOperationException", f"There is no action {action}")
-    return function(desk, **validation.check(action, parameters))
+    checked = validation.check(action, parameters)
+    if function is tasks.get_activity_task:  # the only one that waits for something that may never come
+        checked["gone"] = gone
+    return function(desk, **checked)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from nbflow.language import model, sites
+from nbflow.language.integrations import integration
 from nbflow.language.sites import Diagnostic, error
 from nbflow.language.validate import DefinitionError, diagnose, parse, resources
 from nbflow.language.values import Json
@@ -43,28 +44,15 @@ def in_aws_words(wrong: Sequence[Diagnostic]) -> str:
     return f"Invalid State Machine Definition: '{', '.join(mistakes)}'"
 
 
-_WAITING: Final = re.compile(r"arn:[^:]+:states:::.+?(\.sync(?::2)?|\.waitForTaskToken)")
-
-
-def waits_for(resource: str) -> str:
-    """What the Resource of a Task waits for, beyond a response: ``.sync``, ``.sync:2``, ``.waitForTaskToken`` or ""."""
-    match = _WAITING.fullmatch(resource)
-    return match[1] if match else ""
-
-
-def is_activity(resource: str) -> bool:
-    """Whether a Task's Resource is an activity."""
-    return resource.startswith("arn:") and ":activity:" in resource
-
-
 def _not_express(machine: model.StateMachine) -> list[Diagnostic]:
     """Tasks that Express has not (AWS guide, "Choosing workflow type": no activities, no jobs, no callbacks)."""
     found = []
     for place, resource in resources(machine).items():
-        if is_activity(resource):
+        named = integration(resource)
+        if named.family == "Activity":
             found.append(error(f"{place}/Resource", "Express state machine does not support Activity ARN"))
-        elif waiting := waits_for(resource):
-            message = f"Express state machine does not support '{waiting}' service integration"
+        elif named.pattern:
+            message = f"Express state machine does not support '{named.pattern}' service integration"
             found.append(error(f"{place}/Resource", message))
     return found
 

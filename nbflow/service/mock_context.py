@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from nbflow.language import model
+from nbflow.language.integrations import integration
 from nbflow.language.values import Json
-from nbflow.service.definitions import waits_for
 from nbflow.service.errors import ApiError
 from nbflow.service.parameters import read_json
 
@@ -54,7 +54,7 @@ def _mistakes(context: dict[str, Json], state: model.AnyState) -> Iterator[str]:
             yield f"{name} must be an object"
         else:
             yield from _members(name, value)
-    if "Task" in context and not (isinstance(state, model.Task) and waits_for(state.resource)):
+    if "Task" in context and not (isinstance(state, model.Task) and integration(state.resource).pattern):
         yield (
             "Context object contains 'Task' when state is not a Task state with a '.sync' or '.waitForTaskToken' "
             "service integration pattern"

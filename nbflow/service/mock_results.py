@@ -10,8 +10,8 @@ from typing import Any, Final
 from botocore.exceptions import UnknownServiceError
 
 from nbflow.language import model
+from nbflow.language.integrations import integration
 from nbflow.language.values import Json
-from nbflow.service.definitions import is_activity, waits_for
 from nbflow.service.errors import ApiError
 from nbflow.service.parameters import read_json
 from nbflow.service.validation import service_model
@@ -27,7 +27,7 @@ def check_mock(state: model.AnyState, mock: Mapping[str, Json] | None) -> None:
     if mock is None:
         if isinstance(state, model.Map | model.Parallel):
             raise refuse(f"State type '{state.type}' is only supported when a mock is specified")
-        if isinstance(state, model.Task) and (is_activity(state.resource) or waits_for(state.resource)):
+        if isinstance(state, model.Task) and integration(state.resource).has_token:
             raise refuse(f"Resource '{state.resource}' is only supported when a mock is specified")
         return
     if len(mock.keys() & {"result", "errorOutput"}) != 1:
@@ -82,7 +82,7 @@ _ANYTHING: Final = frozenset({("lambda", "Invoke", "Payload")})
 def _mismatches(resource: str, result: Json, *, strict: bool) -> Iterator[str]:
     """What in the result is not as the called operation answers; nothing, if the operation is not known."""
     parts = resource.split(":")
-    if parts[1:5] != ["aws", "states", "", ""] or waits_for(resource) or len(parts) < 7:
+    if parts[1:5] != ["aws", "states", "", ""] or integration(resource).pattern or len(parts) < 7:
         return
     service, action = parts[-2], parts[-1]
     service = _BOTOCORE.get(service, service)

@@ -1,6 +1,7 @@
 """The front desk as one object: AWS's actions by their names, and what Python callers need beside them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from nbflow.artifacts.shelf import Artifact
@@ -31,8 +32,12 @@ class Service:
     def __init__(self, store: Store, engine: Engine) -> None:
         self.desk = Desk(store, engine)
 
-    def call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Json]:
+    def call(
+        self, action: str, parameters: Mapping[str, Any], gone: Future[None] | None = None
+    ) -> dict[str, Json]:
         """Do what AWS's action of this name does, with parameters and answer under AWS's names; times are seconds.
+
+        ``gone`` is done when nobody waits for the answer any more: what only waits then ends.
 
         Raises ApiError, also for parameters that AWS's model of the API does not allow.
         """
@@ -40,7 +45,7 @@ class Service:
             call,
         )  # the model comes with botocore, which those who stay in Python spare
 
-        return call(self.desk, action, parameters)
+        return call(self.desk, action, parameters, gone)
 
     @property
     def functions(self) -> Mapping[str, Code]:

@@ -64,10 +64,12 @@ class Trial(Turn):
         extras: Mapping[str, Json] = _NOTHING,
         item: tuple[int, Json] | None = None,
     ) -> Scope:
+        token = self.token
+
         def context() -> Mapping[str, Json]:
             if self.context is not None:
                 return self.context
-            made = context_object(self.run, frame, item)
+            made = context_object(self.run, frame, item, token)
             return made | {"State": made["State"] | {"Name": NAME}}
 
         return Scope(input, context, frame.variables, self.now, self.chance, extras)

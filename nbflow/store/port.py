@@ -7,7 +7,7 @@ looks. An execution is named by its ARN everywhere; the store's own integer ids 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from nbflow.errors import NbflowError
 
@@ -112,6 +112,8 @@ class ExecutionRow:
     alias_arn: str | None = None
     revision: str | None = None
     """JSON text: what its machine was when it started (revision, role, logging, …), and its trace header."""
+    parent_token: str | None = None
+    """The token of the task that waits for its end, in another execution."""
     id: int = 0
     """Set by the store: grows in the order of opening; the ``before`` of paging."""
     steps: int = 0
@@ -158,6 +160,55 @@ class LogRow:
     text: str
 
 
+TokenState: TypeAlias = Literal["queued", "open", "closed"]
+"""queued: an activity's task that no worker has taken. open: somebody may end it. closed: it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A task that somebody outside ends by its token. The row decides who does: whoever closes it."""
+
+    token: str
+    execution: str
+    """The ARN."""
+    attempt: int
+    state: TokenState
+    activity: str | None = None
+    """The ARN of the activity whose workers may take it."""
+    input: str | None = None
+    """JSON text: what a worker is given; nothing once it is closed."""
+    timeout: int | None = None
+    """Seconds from its start on (of an activity's task, from when a worker takes it)."""
+    heartbeat: int | None = None
+    """Seconds between two signs of life."""
+    due: float | None = None
+    """When it has timed out."""
+    heartbeat_due: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """A fact that has reached the store from outside, and that its execution has yet to take in."""
+
+    id: int
+    """Grows in the order of arrival."""
+    execution: str
+    """The ARN."""
+    attempt: int | None
+    """Which of its attempts the fact is about, if it is about one."""
+    fact: str
+    """JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The end of a task that has a token, as a fact for the inbox; the row of the token knows the attempt."""
+
+    token: str
+    fact: str
+    """JSON text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Closing:
     """What changes in the execution's row when it ends, or (all None) when a redrive opens it again."""
@@ -188,6 +239,14 @@ class Append:
     logs: tuple[LogRow, ...] = ()
     artifacts: tuple[ArtifactRow, ...] = ()
     """Those that exist already are touched: they keep everything but ``touched_at``."""
+    tokens: tuple[TokenRow, ...] = ()
+    """Those that this step has made."""
+    closed_tokens: tuple[str, ...] = ()
+    """Nobody outside may end these tasks any more."""
+    consumed: tuple[int, ...] = ()
+    """Ids of the inbox rows that this step has taken in; another engine that has taken one in is a collision."""
+    settled: tuple[Settled, ...] = ()
+    """Tasks of other executions that end with this step, where they still wait for it."""
 
 
 class Registry(Protocol):
@@ -284,7 +343,58 @@ class Registry(Protocol):
         ...
 
 
-class Store(Registry, Protocol):
+class Tokens(Protocol):
+    """Tasks that somebody outside ends, and the inbox of what those outside have said."""
+
+    def token(self, token: str) -> TokenRow | None:
+        """The task of this token."""
+        ...
+
+    def settle(self, settled: Settled) -> bool:
+        """Close an open token, and put the fact into the inbox. False: it was not open, and nothing is written."""
+        ...
+
+    def expire(self, settled: Settled, now: float) -> bool:
+        """The same, if at ``now`` its time or its heartbeat is over."""
+        ...
+
+    def beat(self, token: str, now: float) -> bool:
+        """A sign of life: its heartbeat is due anew. False: the token is not open."""
+        ...
+
+    def queued(self) -> dict[str, int]:
+        """How many tasks wait for a worker, by the ARN of their activity."""
+        ...
+
+    def claim(self, activity: str, now: float, fact: str) -> TokenRow | None:
+        """Give the activity's oldest queued task to one worker, and tell its execution by the fact (JSON text).
+
+        When this returns, the claim is committed. None: no task waits.
+        """
+        ...
+
+    def tell(self, execution: str, fact: str) -> None:
+        """Put a fact (JSON text) that is about no attempt into the inbox of an execution."""
+        ...
+
+    def children(self, execution: str, attempt: int) -> list[str]:
+        """The ARNs of the executions whose ends this attempt waits for."""
+        ...
+
+    def inbox(self, after: int = 0) -> list[InboxRow]:
+        """What has arrived with an id greater than ``after``."""
+        ...
+
+    def forget(self, ids: Collection[int]) -> None:
+        """Delete inbox rows that have changed nothing."""
+        ...
+
+    def changes(self) -> int:
+        """A number that differs after any commit by anybody else; cheap enough to be asked for often, of one thread."""
+        ...
+
+
+class Store(Registry, Tokens, Protocol):
     """``append`` is called from one thread (the engine's), everything else from any thread.
 
     Every method raises :class:`StoreError` where the database fails. Several processes may open one store.

@@ -20,9 +20,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The newest migration. Migrations are numbered with four digits, so that their names sort."""
 VERSION_TABLE: Final = "nbflow_version"
 """Not alembic's default name: its presence tells that a database is a store of ours."""
@@ -121,8 +122,10 @@ executions = Table(
     Column("version_arn", Text),
     Column("alias_arn", Text),
     Column("revision", Text),
+    Column("parent_token", Text),
     Index("executions_by_machine", "machine_arn", "status"),
     Index("executions_by_start", "started_at"),
+    Index("executions_by_parent", "parent_token", sqlite_where=text("parent_token IS NOT NULL")),
 )
 
 # In append order, not clustered by execution: a commit then touches one page of the table at its end. `first_event` has
@@ -160,4 +163,33 @@ logs = Table(
     Column("execution", _SERIAL, ForeignKey("executions.id"), primary_key=True),
     Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("text", Text, nullable=False),
+)
+
+# In the order of their making: the oldest task of an activity is the next one that a worker gets.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", _SERIAL, primary_key=True),
+    Column("token", Text, nullable=False, unique=True),
+    Column("execution", _SERIAL, ForeignKey("executions.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("activity", Text),
+    Column("input", Text),
+    Column("timeout", Integer),
+    Column("heartbeat", Integer),
+    Column("due", Double),
+    Column("heartbeat_due", Double),
+    Index("tokens_queued", "activity", "id", sqlite_where=text("state = 'queued'")),
+    Index("tokens_by_execution", "execution", "attempt"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", _SERIAL, primary_key=True),
+    Column("execution", _SERIAL, ForeignKey("executions.id"), nullable=False),
+    Column("attempt", Integer),
+    Column("fact", Text, nullable=False),
+    sqlite_autoincrement=True,  # an id is never used twice: readers remember how far they have read
 )

@@ -5,7 +5,7 @@ execution, and a pooled connection would cost several times the commit itself. S
 
 * the statements are compiled once, and run on one driver connection that is held;
 * rows are encoded before BEGIN, so that the write lock is held for the writing alone;
-* **there are no savepoints.** Every statement of an append must change exactly one row. An insert that hits
+* **there are no savepoints.** The statements of an append must each change exactly one row. An insert that hits
   ``ON CONFLICT DO NOTHING`` changes none, and so its execution has lost. If any has, the transaction is
   rolled back and run again without the losers. That is as safe as a savepoint per execution, for the only
   thing ever committed is a run in which nobody lost; it costs nothing where there is no collision, and
@@ -14,22 +14,27 @@ execution, and a pooled connection would cost several times the commit itself. S
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from dataclasses import asdict, fields
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Engine, Insert, Update, bindparam, func, select, update
+from sqlalchemy import Engine, Executable, bindparam, delete, func, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 
 from nbflow.store import schema
 from nbflow.store.opening import BEGIN, explain, explained, open_database
-from nbflow.store.port import Append, ArtifactRow, ExecutionRow, JournalRow, StoreError
-from nbflow.store.registry import SqlRegistry
+from nbflow.store.port import Append, ArtifactRow, ExecutionRow, JournalRow, StoreError, TokenRow
+from nbflow.store.tokens import SqlTokens, settling
 
 _PAGE: Final = 200
 """Rows per read of the journal, and hashes per look-up of artifacts (the number of parameters is bounded)."""
 
-_Write: TypeAlias = tuple[str, dict[str, Any]]
-"""A statement and its parameters."""
+
+class _Write(NamedTuple):
+    statement: str
+    parameters: dict[str, Any]
+    certain: bool = True
+    """Whether it must change exactly one row."""
 
 
 def open_store(url: str, *, busy_timeout: float = 5.0) -> "SqlStore":
@@ -40,9 +45,10 @@ def open_store(url: str, *, busy_timeout: float = 5.0) -> "SqlStore":
     return SqlStore(*open_database(url, busy_timeout=busy_timeout))
 
 
-def _compiled(statement: Insert | Update, names: Collection[str]) -> str:
+def _compiled(statement: Executable, names: Collection[str] | None) -> str:
     """The statement as the driver takes it, with named parameters."""
-    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named"), column_keys=list(names)))
+    keys = None if names is None else list(names)
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named"), column_keys=keys))  # type: ignore[attr-defined]  # what is executed can be compiled
 
 
 _ID: Final = (
@@ -81,12 +87,23 @@ _SHELVE: Final = _compiled(
 )
 
 
+_TOKEN: Final = _compiled(
+    insert(schema.tokens).values(execution=_ID).inline(),
+    ("execution", *(field.name for field in fields(TokenRow) if field.name != "execution")),
+)
+_CLOSE_TOKEN: Final = _compiled(
+    update(schema.tokens).where(schema.tokens.c.token == bindparam("of_token")), ("state", "input")
+)
+_CONSUME: Final = _compiled(delete(schema.inbox).where(schema.inbox.c.id == bindparam("of_id")), ())
+_SETTLE: Final = tuple(_compiled(statement, None) for statement in settling())
+
+
 def _encoded(append: Append) -> list[_Write]:
-    """The statements of one step. Each changes exactly one row, or the execution has lost a collision."""
+    """The statements of one step. Each certain one changes exactly one row, or the execution has lost a collision."""
     arn = append.execution
     writes: list[_Write] = []
     if append.opened is not None:
-        writes.append((_OPEN, {name: getattr(append.opened, name) for name in _OPENED}))
+        writes.append(_Write(_OPEN, {name: getattr(append.opened, name) for name in _OPENED}))
     step = {
         "of_arn": arn,
         "step": append.step,
@@ -95,17 +112,28 @@ def _encoded(append: Append) -> list[_Write]:
         "at": append.at,
         "records": append.records.decode(),  # bytes would become a BLOB, which SQLite's JSON functions refuse
     }
-    writes.append((_STEP, step))
+    writes.append(_Write(_STEP, step))
     if append.closed is not None:
         end = append.closed
         closing = {"status": end.status, "output": end.output, "error": end.error, "cause": end.cause}
-        writes.append((_CLOSE, {"of_arn": arn, "stopped_at": end.stopped_at, **closing}))
-    writes += [(_LOG, {"of_arn": arn, "attempt": log.attempt, "text": log.text}) for log in append.logs]
-    writes += [(_SHELVE, {name: getattr(row, name) for name in _ARTIFACT}) for row in append.artifacts]
+        writes.append(_Write(_CLOSE, {"of_arn": arn, "stopped_at": end.stopped_at, **closing}))
+    writes += [_Write(_LOG, {"of_arn": arn, "attempt": log.attempt, "text": log.text}) for log in append.logs]
+    writes += [_Write(_SHELVE, {name: getattr(row, name) for name in _ARTIFACT}) for row in append.artifacts]
+    return writes + _token_writes(append)
+
+
+def _token_writes(append: Append) -> list[_Write]:
+    writes = [_Write(_CONSUME, {"of_id": id}) for id in append.consumed]
+    writes += [_Write(_TOKEN, {**asdict(row), "of_arn": append.execution}) for row in append.tokens]
+    closed = {"state": "closed", "input": None}
+    writes += [_Write(_CLOSE_TOKEN, {"of_token": token, **closed}) for token in append.closed_tokens]
+    for settled in append.settled:
+        parameters = {"of_token": settled.token, "fact": settled.fact}
+        writes += [_Write(statement, parameters, certain=False) for statement in _SETTLE]
     return writes
 
 
-class SqlStore(SqlRegistry):
+class SqlStore(SqlTokens):
     """A :class:`nbflow.store.port.Store` over an open, migrated database; see :func:`open_store`."""
 
     def __init__(self, engine: Engine, place: str) -> None:
@@ -118,7 +146,7 @@ class SqlStore(SqlRegistry):
 
     def close(self) -> None:
         self._held.close()
-        self._engine.dispose()
+        super().close()
 
     def append(self, batch: Sequence[Append]) -> list[bool]:
         work = [(append.execution, _encoded(append)) for append in batch]
@@ -140,14 +168,14 @@ class SqlStore(SqlRegistry):
         """Commits all of it, or (if any execution has collided) none of it; answers those that have."""
         execute = self._writer.execute
         if len(work) == 1 and len(work[0][1]) == 1:  # one statement is a transaction by itself
-            [(arn, [(statement, parameters)])] = work
-            return set() if execute(statement, parameters).rowcount else {arn}
+            [(arn, [write])] = work
+            return set() if execute(write.statement, write.parameters).rowcount else {arn}
         losers = set()
         execute(BEGIN)
         try:
             for arn, writes in work:
-                for statement, parameters in writes:
-                    if not execute(statement, parameters).rowcount:
+                for statement, parameters, certain in writes:
+                    if not execute(statement, parameters).rowcount and certain:
                         losers.add(arn)
             execute("ROLLBACK" if losers else "COMMIT")
         except BaseException:

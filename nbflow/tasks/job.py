@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.language.values import Json
 
-Kind: TypeAlias = Literal["function", "notebook"]
+Kind: TypeAlias = Literal["function", "notebook", "nested"]
+"""nested: another execution, which the front desk starts; its name is the Resource, and it has no content."""
 Place: TypeAlias = Literal["", "dask", "local"]
 
 
@@ -50,6 +51,10 @@ class Job(NamedTuple):
     first of its classes among them."""
     directory: str = ""
     """The starter's working directory."""
+    enveloped: bool = False
+    """Answer as Lambda does to an invocation (``lambda:invoke``)."""
+    token: str | None = None
+    """By which somebody else will end the task: doing the job only submits it."""
 
 
 class Outcome(NamedTuple):

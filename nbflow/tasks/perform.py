@@ -16,6 +16,7 @@ from nbflow.language.values import Json
 from nbflow.tasks import function, notebook
 from nbflow.tasks.capture import captured
 from nbflow.tasks.job import Code, Job, Outcome
+from nbflow.tasks.lambdas import enveloped
 
 LONGEST_CAUSE: Final = 32_768
 """Characters (AWS API reference, "SendTaskFailure": cause)."""
@@ -49,7 +50,7 @@ def _function(job: Job) -> tuple[Json, list[Artifact]]:
     output, artifacts = pack(function.call(job), job.shelf)
     if job.code.returns:
         _check(output, job.code)
-    return output, artifacts
+    return enveloped(output) if job.enveloped else output, artifacts
 
 
 class WrongResult(NbflowError):
@@ -85,7 +86,15 @@ _MEANS: Final = {
 }
 
 
-_DO: Final = {"function": _function, "notebook": notebook.run}
+def _notebook(job: Job) -> tuple[Json, list[Artifact]]:
+    output, artifacts = notebook.run(job)
+    return enveloped(output) if job.enveloped else output, artifacts
+
+
+_DO: Final[Mapping[str, Callable[[Job], tuple[Json, list[Artifact]]]]] = {
+    "function": _function,
+    "notebook": _notebook,
+}
 
 
 class _Failed(NamedTuple):

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from nbflow.artifacts.shelf import Shelf
+from nbflow.engine.decide import MOST_RECORDS
 from nbflow.engine.engine import Engine
 from nbflow.engine.live import AlreadyExists, EngineError
-from nbflow.engine.turns import MOST_RECORDS, PAUSE
+from nbflow.engine.turns import PAUSE
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, Step, facts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nbflow.language.integrations import check
+from nbflow.language.integrations import Integration, check, integration, is_invocation
 
 KNOWN = [
     "arn:aws:lambda:eu-west-1:123456789012:function:work",
@@ -44,3 +44,33 @@ def test_not_recognized(resource: str) -> None:
 @pytest.mark.parametrize("resource", NO_ARN)
 def test_no_arn(resource: str) -> None:
     assert check(resource) == "Value is not a valid resource ARN"
+
+
+NAMED = {
+    "arn:aws:states:::sqs:sendMessage": Integration("Task", "sqs", "sendMessage"),
+    "arn:aws:states:::sqs:sendMessage.waitForTaskToken": Integration(
+        "Task", "sqs", "sendMessage.waitForTaskToken", ".waitForTaskToken"
+    ),
+    "arn:aws:states:::states:startExecution.sync": Integration(
+        "Task", "states", "startExecution.sync", ".sync"
+    ),
+    "arn:aws:states:::states:startExecution.sync:2": Integration(
+        "Task", "states", "startExecution.sync:2", ".sync:2"
+    ),
+    "arn:aws:states:::aws-sdk:s3:getObject": Integration("Task", "aws-sdk:s3", "getObject"),
+    "arn:aws:lambda:us-east-1:000000000000:function:f.sync": Integration("LambdaFunction"),
+    "arn:aws:states:us-east-1:000000000000:activity:a": Integration("Activity"),
+}
+
+
+@pytest.mark.parametrize("resource", NAMED)
+def test_what_a_resource_names(resource: str) -> None:
+    named = integration(resource)
+    assert named == NAMED[resource]
+    assert named.has_token is (named.pattern != "" or named.family == "Activity")
+
+
+def test_an_invocation_names_its_function_in_the_arguments() -> None:
+    assert is_invocation("arn:aws:states:::lambda:invoke")
+    assert is_invocation("arn:aws:states:::lambda:invoke.waitForTaskToken")
+    assert not is_invocation("arn:aws:lambda:us-east-1:000000000000:function:invoke")

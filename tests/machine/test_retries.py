@@ -30,7 +30,7 @@ MATCHES = [
     Match(("States.TaskFailed",), "States.Timeout", False),
     Match(("States.TaskFailed",), None, False),
     Match(("States.Timeout",), "States.HeartbeatTimeout", True),
-    Match(("States.TaskFailed",), "States.HeartbeatTimeout", True),
+    Match(("States.TaskFailed",), "States.HeartbeatTimeout", False),
     Match(("Bang", "Boom"), "Boom", True),
 ]
 

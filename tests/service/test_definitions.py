@@ -6,7 +6,7 @@ import pytest
 
 from nbflow.language.values import Json
 from nbflow.service.arns import machine_arn
-from nbflow.service.definitions import check_definition, is_activity, variable_references, waits_for
+from nbflow.service.definitions import check_definition, variable_references
 from tests.service.support import PASS, Office, text
 
 
@@ -59,21 +59,6 @@ def test_they_are_shown_with_the_machine_and_for_an_execution(office: Office) ->
     assert office.call("DescribeStateMachineForExecution", executionArn=run)["variableReferences"] == {
         "T": ["a"]
     }
-
-
-@pytest.mark.parametrize(
-    ("resource", "waiting", "activity"),
-    [
-        ("arn:aws:states:::sqs:sendMessage", "", False),
-        ("arn:aws:states:::sqs:sendMessage.waitForTaskToken", ".waitForTaskToken", False),
-        ("arn:aws:states:::states:startExecution.sync", ".sync", False),
-        ("arn:aws:states:::states:startExecution.sync:2", ".sync:2", False),
-        ("arn:aws:lambda:us-east-1:000000000000:function:f.sync", "", False),
-        ("arn:aws:states:us-east-1:000000000000:activity:a", "", True),
-    ],
-)
-def test_what_a_resource_waits_for(resource: str, waiting: str, activity: bool) -> None:
-    assert (waits_for(resource), is_activity(resource)) == (waiting, activity)
 
 
 def test_a_definition_is_parsed_once() -> None:

@@ -29,7 +29,7 @@ def shape(path: Path) -> dict[str, object]:
     database = sqlite3.connect(path)
     found: dict[str, object] = {}
     for kind, name, sql in database.execute(
-        "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+        "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
     ):
         if kind == "table":
             columns = database.execute(

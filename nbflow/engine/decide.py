@@ -1,0 +1,116 @@
+"""What one turn decides for one execution: its machine takes the facts in, and a journal row comes of it."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from nbflow.artifacts.shelf import Artifact
+from nbflow.engine.live import Arrival, Decided, Live, Nesting, Owed, Scripted
+from nbflow.engine.outside import Outside
+from nbflow.engine.rows import artifact_row, closing
+from nbflow.machine import Step, facts, orders
+from nbflow.machine.records import FORMAT, Record, join
+from nbflow.store.port import Append, LogRow, Settled, TokenRow
+from nbflow.tasks.job import Outcome
+
+MOST_RECORDS: Final = 1024
+"""A journal row takes no further fact in beyond this: a burst of answers becomes several rows of one commit."""
+
+MOST_BYTES: Final = 64 * 2**20
+"""Nor beyond this much JSON text."""
+
+_ENDS: Final = (facts.TaskSucceeded, facts.TaskFailed, facts.TaskTimedOut)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The journal row in the making."""
+
+    live: Live
+    now: float
+    outside: Outside
+    records: list[Record] = field(default_factory=list)
+    encoded: list[bytes] = field(default_factory=list)
+    size: int = 0
+    owed: deque[Owed] = field(default_factory=deque)
+    wake: float | None = None
+    outcomes: list[Outcome] = field(default_factory=list)
+    consumed: list[int] = field(default_factory=list)
+    tokens: list[TokenRow] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        return len(self.records) >= MOST_RECORDS or self.size >= MOST_BYTES
+
+    def take(self, arrival: Arrival, step: Step) -> None:
+        self.records += step.records
+        self.encoded += step.encoded
+        self.size += sum(map(len, step.encoded))
+        if arrival.inbox is not None:
+            self.consumed.append(arrival.inbox)
+        if arrival.outcome is not None and step.records:
+            self.outcomes.append(arrival.outcome)
+        if isinstance(arrival.fact, _ENDS):
+            self._close(arrival.fact.attempt, by_token=arrival.inbox is not None)
+        for order in step.orders:
+            self._order(order)
+
+    def _order(self, order: orders.Order) -> None:
+        if type(order) is orders.WakeAt:
+            self.wake = order.due if self.wake is None else min(self.wake, order.due)
+            return
+        if type(order) is orders.CancelTask:
+            self._close(order.attempt)
+        elif type(order) is orders.RunTask:
+            outcome = self.live.script(order.state) if self.live.script is not None else None
+            if outcome is not None:
+                self.owed.append(Scripted(order, outcome))
+                return
+            if order.token is not None:
+                self.tokens.append(self.outside.opened(order, self.live, self.now))
+        self.owed.append(order)
+
+    def _close(self, attempt: int, *, by_token: bool = False) -> None:
+        """The attempt is over. Its token is closed, if it was not the token by which it was ended."""
+        token = self.live.tokens.pop(attempt, None)
+        if token is not None and not by_token:
+            self.closed.append(token.token)
+
+
+def decide(live: Live, now: float, outside: Outside, nesting: Nesting | None) -> Decided | None:
+    """Step the machine through its mailbox. None: nothing came of it."""
+    run = live.machine.run
+    ended, first_event = run.ended, run.last_event + 1
+    draft = _Draft(live, now, outside)
+    while live.mailbox and not draft.full:
+        arrival = live.mailbox.popleft()
+        draft.take(arrival, live.machine.step(arrival.fact, max(now, arrival.at)))
+    if not draft.records:
+        live.unheard += draft.consumed
+        return None
+    made: list[Artifact] = [artifact for outcome in draft.outcomes for artifact in outcome.artifacts]
+    if live.step == 0:
+        made += live.brought
+    closed = closing(run) if run.ended and not ended else None
+    settled: tuple[Settled, ...] = ()
+    if closed is not None and live.row.parent_token is not None and nesting is not None:
+        report = facts.encode(nesting.report(live.row, closed))
+        settled = (Settled(live.row.parent_token, report),)
+    append = Append(
+        execution=live.row.arn,
+        step=live.step,
+        first_event=first_event,
+        at=now,
+        records=join(draft.encoded),
+        format=FORMAT,
+        opened=live.row if live.step == 0 else None,
+        closed=closed,
+        logs=tuple(LogRow(outcome.attempt, outcome.log) for outcome in draft.outcomes if outcome.log),
+        artifacts=tuple(artifact_row(artifact, now) for artifact in made),
+        tokens=tuple(draft.tokens),
+        closed_tokens=tuple(draft.closed),
+        consumed=tuple(draft.consumed),
+        settled=settled,
+    )
+    return Decided(live, draft.records, draft.owed, append, tuple(made), draft.wake)

@@ -1,0 +1,157 @@
+"""What the engine does in the world: pools carry durable orders out, and their answers become facts."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, TypeAlias
+
+from nbflow.artifacts.shelf import Artifact, Shelf
+from nbflow.artifacts.values import references
+from nbflow.engine.live import Arrival, Live, Nesting, Owed, Scripted
+from nbflow.engine.rows import artifact_of
+from nbflow.language.integrations import integration, is_invocation
+from nbflow.language.values import Json
+from nbflow.machine import facts, orders
+from nbflow.pools.port import Answer, Pool
+from nbflow.store.port import Store
+from nbflow.tasks.job import Code, Job, Outcome
+from nbflow.tasks.lambdas import function_name
+
+MOST_KNOWN: Final = 10_000
+"""Artifacts that are remembered here; the store knows them all."""
+
+Put: TypeAlias = Callable[[str, Arrival], None]
+
+
+class Hands:
+    """The pools of one engine. Of its thread; pools answer from any."""
+
+    def __init__(self, store: Store, shelf: Shelf, ordinary: Pool, scattered: Pool, put: Put) -> None:
+        self.nesting: Nesting | None = None
+        self._store = store
+        self._shelf = shelf
+        self._ordinary = ordinary
+        self._scattered = scattered
+        self._put = put
+        self._known: dict[str, Artifact] = {}
+
+    @property
+    def pools(self) -> list[Pool]:
+        return [pool for pool in (self._ordinary, self._scattered, self.nesting) if pool is not None]
+
+    def carry_out(self, live: Live, order: Owed) -> None:
+        """Do what an order asks for, if it still stands. Raises StoreError; then nothing has been done."""
+        if type(order) is Scripted:
+            self._say(live, order.order, order.outcome)
+        elif type(order) is orders.RunTask and order.attempt in live.machine.run.attempts:
+            self._run_task(live, order)
+        elif type(order) is orders.CancelTask:
+            gave_up = [pool.cancel(live.row.arn, order.attempt) for pool in self.pools]
+            if any(gave_up) or order.attempt not in live.submitted:
+                live.submitted.discard(order.attempt)
+                self._put(live.row.arn, Arrival(facts.Cancelled(order.attempt)))
+
+    def let_go(self, live: Live) -> None:
+        """Give up whatever the pools still have of it."""
+        for attempt in live.submitted:
+            for pool in self.pools:
+                pool.cancel(live.row.arn, attempt)
+
+    def know(self, artifacts: Sequence[Artifact]) -> None:
+        """Artifacts that the store knows from now on."""
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        self._known.update((artifact.sha256, artifact) for artifact in artifacts)
+
+    def _say(self, live: Live, order: orders.RunTask, outcome: Outcome) -> None:
+        """A script has answered: the events are those that the real task would have."""
+        outcome = outcome._replace(execution=live.row.arn, attempt=order.attempt)
+        named = integration(order.resource)
+        if named.family == "Activity":
+            self._put(live.row.arn, Arrival(facts.TaskStarted(order.attempt)))
+        elif named.pattern:
+            self._put(live.row.arn, Arrival(facts.TaskSubmitted(order.attempt, {})))
+        if outcome.error == "States.Timeout" and outcome.cause is None:
+            self._put(live.row.arn, Arrival(facts.TaskTimedOut(order.attempt), outcome))
+        else:
+            self._put(live.row.arn, Arrival(_result(outcome), outcome))
+
+    def _run_task(self, live: Live, order: orders.RunTask) -> None:
+        """Give the job to a pool. Whatever keeps it from there is the task's failure."""
+        if integration(order.resource).family == "Activity" or order.submitted:
+            return  # a worker asks for it; or somebody has been told already
+        known = self._artifacts(references(order.arguments))
+        invoked = is_invocation(order.resource)
+        code, arguments = (
+            _invoked(live, order) if invoked else (live.codes.get(order.resource), order.arguments)
+        )
+        if code is None:
+            self._fail(live, order, _unbound(order))
+            return
+        job = Job(
+            execution=live.row.arn,
+            attempt=order.attempt,
+            code=code,
+            arguments=arguments,
+            shelf=self._shelf,
+            known=known,
+            expected=order.expected,
+            directory=live.directory,
+            enveloped=invoked,
+            token=order.token,
+        )
+        live.submitted.add(order.attempt)
+        try:
+            self._pool(code, order).submit(job, self._answer(order))
+        except Exception as error:  # noqa: BLE001  # a pool that is shut down, no threads left, …
+            live.submitted.discard(order.attempt)
+            self._fail(live, order, f"the task could not be submitted: {type(error).__name__}: {error}")
+
+    def _pool(self, code: Code, order: orders.RunTask) -> Pool:
+        if code.kind == "nested" and self.nesting is not None:
+            return self.nesting
+        on_dask = code.on == "dask" if code.on else order.scattered
+        return self._scattered if on_dask and code.kind == "function" else self._ordinary
+
+    def _answer(self, order: orders.RunTask) -> Answer:
+        """What hears the pool. Of a task that others end, it has only been submitted, unless that failed."""
+
+        def hear(outcome: Outcome) -> None:
+            fact = _result(outcome)
+            if order.token is None:
+                arrival = Arrival(fact, outcome)
+            elif outcome.error is None:
+                arrival = Arrival(facts.TaskSubmitted(outcome.attempt, outcome.output), outcome)
+            else:
+                arrival = Arrival(fact, outcome, token=order.token)
+            self._put(outcome.execution, arrival)
+
+        return hear
+
+    def _fail(self, live: Live, order: orders.RunTask, cause: str) -> None:
+        fact = facts.TaskFailed(order.attempt, "States.TaskFailed", cause)
+        self._put(live.row.arn, Arrival(fact, token=order.token))
+
+    def _artifacts(self, hashes: Collection[str]) -> dict[str, Artifact]:
+        """Those of the references that the store knows: only these are loaded. Raises StoreError."""
+        missing = [sha for sha in hashes if sha not in self._known]
+        if missing:
+            self.know([artifact_of(row) for row in self._store.artifacts(missing).values()])
+        return {sha: self._known[sha] for sha in hashes if sha in self._known}
+
+
+def _invoked(live: Live, order: orders.RunTask) -> tuple[Code | None, Json]:
+    """The function that an invocation names, and what it is called with."""
+    asked = order.arguments if isinstance(order.arguments, dict) else {}
+    return live.codes.get(function_name(asked.get("FunctionName"))), asked.get("Payload", {})
+
+
+def _unbound(order: orders.RunTask) -> str:
+    named = order.resource
+    if is_invocation(named) and isinstance(order.arguments, dict):
+        named = f"the function {function_name(order.arguments.get('FunctionName'))!r}"
+    return f"no function is bound to {named}; pass it in tasks= of the StateMachine"
+
+
+def _result(outcome: Outcome) -> facts.Fact:
+    if outcome.error is None:
+        return facts.TaskSucceeded(outcome.attempt, outcome.output)
+    return facts.TaskFailed(outcome.attempt, outcome.error, outcome.cause)
