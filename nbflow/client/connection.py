@@ -60,7 +60,7 @@ class Connection:
             ordinary=ThreadPool(),
             scattered=DaskPool(Cluster(dask, self._say)),
             clock=SystemClock(),
-            chance=random.Random(),
+            chance=random.SystemRandom(),
         )
         self.service = Service(self.store, self.engine)
         self.leaving = False

@@ -18,6 +18,7 @@ from nbflow.client.executions import Execution
 from nbflow.client.presentation import presenter
 from nbflow.errors import NbflowError
 from nbflow.language import model
+from nbflow.language.integrations import integration, is_invocation
 from nbflow.language.sites import did_you_mean
 from nbflow.language.validate import all_states, parse, resources
 from nbflow.language.values import Json
@@ -92,7 +93,7 @@ class StateMachine:
         connection.context = copy_context()
         codes = self._pin()
         value, artifacts = pack(parameters if input is None else input, connection.shelf, name="input")
-        arn = self._publish(connection)
+        arn = self._publish(connection, codes)
         answer = connection.service.start_execution(
             arn,
             json.dumps(value, ensure_ascii=False),
@@ -128,23 +129,35 @@ class StateMachine:
 
         return static_html(svg(self._model), (), self.name)
 
-    def _publish(self, connection: Connection) -> str:
+    def register(self) -> str:
+        """Make it known, as it is now: to the store under its name, and with its functions to this process.
+
+        Then tasks of other machines (``states:startExecution``), and boto3, can start it. Returns its ARN.
+        """
+        connection = current()
+        return self._publish(connection, self._pin())
+
+    def _publish(self, connection: Connection, codes: Mapping[str, Code]) -> str:
         """Make the store's machine of this name be this one."""
+        functions = {_name(named): code for named, code in codes.items()}
         arn, service = machine_arn(self.name), connection.service
         present = connection.store.machine(arn)
         if present is None or present.status == "DELETING":
             service.create_state_machine(self.name, self._text)
         elif present.definition != digest(self._text):
             service.update_state_machine(arn, self._text)
+        service.desk.own_functions[arn] = functions
         return arn
 
     def _pin(self) -> dict[str, Code]:
-        """The code of every task as it is now, by resource."""
-        named = {resource: _name(resource) for resource in self._resources}
-        return {
-            resource: pin(name, self._tasks[name], self._checks.get(name, ""))
-            for resource, name in named.items()
+        """The code of every task as it is now, by resource; where functions are invoked by name, by name, too."""
+        named = {resource: _name(resource) for resource in self._resources if resource.startswith(LAMBDA)}
+        if any(is_invocation(resource) for resource in self._resources):
+            named |= {name: name for name in self._tasks}
+        pinned = {
+            name: pin(name, self._tasks[name], self._checks.get(name, "")) for name in set(named.values())
         }
+        return {resource: pinned[name] for resource, name in named.items()}
 
     def __repr__(self) -> str:
         states = len(self._model.states)
@@ -191,8 +204,11 @@ def _check_bindings(named: Mapping[str, str], tasks: Mapping[str, Bound], unsupp
         problem for pointer, resource in named.items() if (problem := _unbound(pointer, resource, tasks))
     ]
     used = {_name(resource) for resource in named.values()}
+    invoked = any(
+        is_invocation(resource) for resource in named.values()
+    )  # by a name that is computed, perhaps
     for name, bound in tasks.items():
-        if name not in used:
+        if name not in used and not invoked:
             problems.append(f"tasks[{name!r}] is not named by any Task state")
         if not callable(bound) and not isinstance(bound, Notebook):
             problems.append(f"tasks[{name!r}] is {reprlib.repr(bound)}, which cannot be called")
@@ -217,7 +233,10 @@ def _unsupported(machine: model.StateMachine) -> list[str]:
 
 def _unbound(pointer: str, resource: str, tasks: Mapping[str, Bound]) -> str | None:
     """What is wrong with the state's Resource, if anything."""
-    if not resource.startswith(LAMBDA):
+    integrated = integration(resource)
+    if is_invocation(resource) or integrated.family == "Activity" or integrated.service == "states":
+        return None
+    if integrated.family != "LambdaFunction":
         return f"{pointer}: {resource} is a service that nbflow cannot call yet; use a Lambda ARN bound to a function"
     name = _name(resource)
     if name in tasks:

@@ -147,14 +147,18 @@ class Engine:
         self.post(live.row.arn, facts.Start(json.loads(live.row.input), context))
 
     def adopt(
-        self, row: ExecutionRow, definition: model.StateMachine, steps: Sequence[Sequence[Record]]
+        self,
+        row: ExecutionRow,
+        definition: model.StateMachine,
+        steps: Sequence[Sequence[Record]],
+        codes: Mapping[str, Code],
     ) -> Future[None]:
         """Take over, in order to end it, an execution that another engine runs or ran: it is as ``steps`` left it.
 
         Nothing is ordered again. The store's unique (execution, step) decides between the two engines: the future is
         done when the end is durable, and fails with AlreadyExists if the other one wrote the next step.
         """
-        live = Live(row, Machine.rebuilt(definition, self._chance, steps), {}, "", step=len(steps))
+        live = Live(row, Machine.rebuilt(definition, self._chance, steps), codes, "", step=len(steps))
         live.started.set_result(None)
         if live.machine.run.ended:
             live.ended.set_result(None)

@@ -37,6 +37,10 @@ class Hands:
     def pools(self) -> list[Pool]:
         return [pool for pool in (self._ordinary, self._scattered, self.nesting) if pool is not None]
 
+    def _pools(self, live: Live) -> list[Pool]:
+        """Those that may have to do with an execution: to ask for nested ones takes a query."""
+        return self.pools if live.nests else [self._ordinary, self._scattered]
+
     def carry_out(self, live: Live, order: Owed) -> None:
         """Do what an order asks for, if it still stands. Raises StoreError; then nothing has been done."""
         if type(order) is Scripted:
@@ -44,7 +48,7 @@ class Hands:
         elif type(order) is orders.RunTask and order.attempt in live.machine.run.attempts:
             self._run_task(live, order)
         elif type(order) is orders.CancelTask:
-            gave_up = [pool.cancel(live.row.arn, order.attempt) for pool in self.pools]
+            gave_up = [pool.cancel(live.row.arn, order.attempt) for pool in self._pools(live)]
             if any(gave_up) or order.attempt not in live.submitted:
                 live.submitted.discard(order.attempt)
                 self._put(live.row.arn, Arrival(facts.Cancelled(order.attempt)))
@@ -52,7 +56,7 @@ class Hands:
     def let_go(self, live: Live) -> None:
         """Give up whatever the pools still have of it."""
         for attempt in live.submitted:
-            for pool in self.pools:
+            for pool in (self._ordinary, self._scattered):
                 pool.cancel(live.row.arn, attempt)
 
     def know(self, artifacts: Sequence[Artifact]) -> None:

@@ -81,6 +81,11 @@ class Live:
     """Done when its first step is durable."""
     ended: Future[None] = field(default_factory=promise)
     """Done when its end is durable."""
+    nests: bool = field(init=False)
+    """Whether its tasks may have started other executions."""
+
+    def __post_init__(self) -> None:
+        self.nests = any(code.kind == "nested" for code in self.codes.values())
 
 
 class Scripted(NamedTuple):

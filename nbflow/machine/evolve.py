@@ -126,10 +126,9 @@ def _task_scheduled(run: Run, record: r.TaskScheduled) -> None:
     frame.arguments = _payload(frame, record.arguments, record.origin)
     frame.resource = record.resource
     frame.token = record.token
-    if record.token is None:
-        _set_due(run, frame, None if record.timeout is None else record.at + record.timeout)
-    else:
-        frame.limits = record.timeout, record.heartbeat
+    timed = record.token is None and record.timeout is not None  # a token's times are kept beside it
+    _set_due(run, frame, record.at + (record.timeout or 0) if timed else None)
+    frame.limits = record.timeout, record.heartbeat
     run.attempts[run.last_event] = frame.id
 
 

@@ -21,6 +21,7 @@ from nbflow.service.parameters import (
     without_none,
 )
 from nbflow.service.starting import (
+    Parent,
     Work,
     bound,
     constants,
@@ -43,10 +44,13 @@ def start_execution(
     name: str | None = None,
     trace_header: str | None = None,
     work: Work | None = None,
+    parent: Parent | None = None,
 ) -> dict[str, Json]:
     """AWS, StartExecution: of a machine, a version, an alias, or a test case. It returns when the execution is durable.
 
-    ``work`` comes from Python; over the API the tasks are what the desk knows. Raises ApiError InvalidArn,
+    ``work`` comes from Python; over the API the tasks are what the desk knows. ``parent`` is told of the end.
+
+    Raises ApiError InvalidArn,
     StateMachineDoesNotExist, StateMachineDeleting, InvalidName, InvalidExecutionInput or ExecutionAlreadyExists (the
     name is taken; but if that one runs with the same input, this answers as if it had started it).
     """
@@ -55,11 +59,14 @@ def start_execution(
     name = str(uuid.uuid4()) if name is None else check_name(name)
     definition = definition_of(desk, target)
     script = script_of(desk, target)
-    work = work or Work(bound(desk, definition))
+    known = bound(desk, definition, target.machine.arn)
+    work = Work(known) if work is None else work._replace(tasks={**known, **work.tasks})
     if target.machine.type == "EXPRESS":
         row, _ = start_express(desk, target, definition, name, input, work, script)
         return {"executionArn": row.arn, "startDate": row.started_at}
-    row = new_row(desk, target, execution_arn(target.machine.name, name), name, input, work, trace_header)
+    row = new_row(
+        desk, target, execution_arn(target.machine.name, name), name, input, work, trace_header, parent
+    )
     context = constants(row, target)
     desk.engine.open()
     try:
@@ -77,7 +84,8 @@ def _already(desk: Desk, row: ExecutionRow, error: AlreadyExists) -> dict[str, J
     if started is not None:  # by another thread, in this moment: its outcome decides
         wait([started])
     present = desk.store.execution(row.arn)
-    if present is not None and present.status == "RUNNING" and present.input == row.input:
+    same = present is not None and present.status == "RUNNING" and present.input == row.input
+    if present is not None and (same or (row.parent_token and present.parent_token == row.parent_token)):
         return {"executionArn": row.arn, "startDate": present.started_at}
     raise ApiError(
         "ExecutionAlreadyExists",

@@ -15,6 +15,7 @@ from nbflow.service.arns import execution_arn
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.lookup import execution_of
+from nbflow.service.nested import Nested
 from nbflow.service.parameters import DEFAULT_RESULTS, MOST_RESULTS
 from nbflow.service.starting import Work
 from nbflow.store.port import ExecutionRow, Store
@@ -31,6 +32,7 @@ class Service:
 
     def __init__(self, store: Store, engine: Engine) -> None:
         self.desk = Desk(store, engine)
+        engine.nest(Nested(self.desk))
 
     def call(
         self, action: str, parameters: Mapping[str, Any], gone: Future[None] | None = None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from nbflow.artifacts.shelf import Artifact
 from nbflow.engine.live import Script
 from nbflow.language import model
+from nbflow.language.integrations import integration, is_invocation
 from nbflow.language.validate import resources
 from nbflow.language.values import Json
 from nbflow.service import options
@@ -17,6 +18,7 @@ from nbflow.service.lookup import Target, deleting, target_of
 from nbflow.service.parameters import METADATA_ONLY
 from nbflow.store.port import ExecutionRow
 from nbflow.tasks.job import Code
+from nbflow.tasks.lambdas import function_name
 
 
 class Work(NamedTuple):
@@ -28,6 +30,14 @@ class Work(NamedTuple):
     """Those that the input refers to, if they are new."""
     directory: str = ""
     """Where the tasks run."""
+
+
+class Parent(NamedTuple):
+    """The task that waits for an execution."""
+
+    token: str
+    pattern: str
+    """``.sync`` or ``.sync:2``: how it is told of the end."""
 
 
 def startable(desk: Desk, arn: str) -> Target:
@@ -55,13 +65,22 @@ def script_of(desk: Desk, target: Target) -> Script | None:
     return desk.mocks.script(target.machine.name, case)
 
 
-def bound(desk: Desk, definition: model.StateMachine) -> dict[str, Code]:
-    """The code of the tasks whose Lambda ARN ends in the name of a function that is bound here."""
-    found = {}
+def bound(desk: Desk, definition: model.StateMachine, machine: str = "") -> dict[str, Code]:
+    """The code of the tasks: functions that are bound here, and executions that nbflow itself starts.
+
+    A Lambda ARN means the function by whose name it ends; where functions are invoked by name, any of them can be
+    meant. ``machine`` is the ARN of a machine whose own functions come first, if it is known here with them.
+    """
+    functions = {**desk.functions, **desk.own_functions.get(machine, {})}
+    found: dict[str, Code] = {}
     for resource in resources(definition).values():
-        parts = resource.split(":")
-        if parts[2:3] == ["lambda"] and len(parts) > 6 and parts[6] in desk.functions:
-            found[resource] = desk.functions[parts[6]]
+        if is_invocation(resource):
+            found |= functions
+        elif integration(resource).family == "LambdaFunction":
+            if (code := functions.get(function_name(resource))) is not None:
+                found[resource] = code
+        elif integration(resource).service == "states":
+            found[resource] = Code("nested", resource, sha256="", content=b"")
     return found
 
 
@@ -73,6 +92,7 @@ def new_row(
     input: str,
     work: Work | None = None,
     trace_header: str | None = None,
+    parent: Parent | None = None,
 ) -> ExecutionRow:
     """The row of a new execution, with what its machine is at this moment. The trace header is only echoed."""
     shown = target.version or target.machine
@@ -81,6 +101,7 @@ def new_row(
         "updateDate": shown.updated_at,
         "revisionId": shown.revision_id,
         "traceHeader": trace_header,
+        **({} if parent is None else {"waitedFor": parent.pattern}),
         **options.shown(shown.options),
     }
     return ExecutionRow(
@@ -95,6 +116,7 @@ def new_row(
         version_arn=None if target.version is None else target.version.arn,
         alias_arn=None if target.alias is None else target.alias.arn,
         revision=json.dumps(revision),
+        parent_token=None if parent is None else parent.token,
     )
 
 

@@ -6,6 +6,7 @@ from nbflow.machine import facts
 from nbflow.machine.records import decode
 from nbflow.service.definitions import check_definition
 from nbflow.service.desk import Desk
+from nbflow.service.starting import bound
 from nbflow.store.port import ExecutionRow
 
 
@@ -22,4 +23,5 @@ def stop(desk: Desk, row: ExecutionRow, error: str | None = None, cause: str | N
 def _adopt(desk: Desk, row: ExecutionRow) -> Future[None]:
     desk.engine.open()
     steps = [decode(step.records, step.format) for step in desk.store.journal(row.arn)]
-    return desk.engine.adopt(row, check_definition(desk.store.definition(row.definition)), steps)
+    definition = check_definition(desk.store.definition(row.definition))
+    return desk.engine.adopt(row, definition, steps, bound(desk, definition))
