@@ -8,6 +8,7 @@ a client does, or does not do, holds more than one of them, or more memory than 
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Final, TypeAlias
 
 import starlette.requests
@@ -17,11 +18,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from nbflow.language.values import Json
 from nbflow.server import sigv4
 from nbflow.server.keys import Keys
 from nbflow.server.protocol import (
     LARGEST_REQUEST,
-    Call,
     Request,
     Response,
     action_of,
@@ -66,8 +67,12 @@ def for_local_names(request: Request) -> None:
         )
 
 
-def make_app(call: Call, gate: Gate) -> Starlette:
-    """The application: ``call`` does what requests ask for that ``gate`` lets pass."""
+Serve: TypeAlias = Callable[[str, dict[str, Json], "Future[None]"], dict[str, Json]]
+"""Does an action. The future is done when the client has gone away: nobody will read the answer."""
+
+
+def make_app(serve: Serve, gate: Gate) -> Starlette:
+    """The application: ``serve`` does what requests ask for that ``gate`` lets pass."""
     short, long = CapacityLimiter(CALLS_AT_ONCE), CapacityLimiter(LONG_CALLS_AT_ONCE)
 
     async def answer(incoming: starlette.requests.Request) -> Response:
@@ -77,7 +82,19 @@ def make_app(call: Call, gate: Gate) -> Starlette:
         limiter = long if action in LONG_ACTIONS else short
         if limiter is long and limiter.available_tokens < 1:
             raise ApiError("ThrottlingException", "Rate exceeded")
-        return await to_thread.run_sync(respond, request, call, limiter=limiter, abandon_on_cancel=True)
+        gone: Future[None] = Future()
+        watching = asyncio.create_task(_watch(incoming, gone)) if limiter is long else None
+        try:
+            return await to_thread.run_sync(
+                respond,
+                request,
+                lambda action, parameters: serve(action, parameters, gone),
+                limiter=limiter,
+                abandon_on_cancel=True,
+            )
+        finally:
+            if watching is not None:
+                watching.cancel()
 
     async def endpoint(incoming: starlette.requests.Request) -> starlette.responses.Response:
         try:
@@ -93,6 +110,13 @@ def make_app(call: Call, gate: Gate) -> Starlette:
         routes=[Route("/", endpoint, methods=["POST"]), Route("/health", _health, methods=["GET"])],
         exception_handlers={404: _no_call, 405: _no_call},
     )
+
+
+async def _watch(incoming: starlette.requests.Request, gone: "Future[None]") -> None:
+    """A worker that goes away during its poll must not be given a task."""
+    while (await incoming.receive())["type"] != "http.disconnect":
+        pass  # nothing else comes after the body
+    gone.set_result(None)
 
 
 async def _health(_: starlette.requests.Request) -> starlette.responses.Response:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +30,8 @@ class FakeService:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Json]]] = []
+        self.gone: Future[None] | None = None
+        """Of the latest call: done when its client has gone away."""
         self.polling = threading.Semaphore(0)
         """Released whenever a poll has begun."""
         self.poll_over = threading.Event()
@@ -41,7 +44,10 @@ class FakeService:
             "StopExecution": lambda: self._fail(NbflowError("the disk is full")),
         }  # fmt: skip
 
-    def call(self, action: str, parameters: dict[str, Json]) -> dict[str, Json]:
+    def call(
+        self, action: str, parameters: dict[str, Json], gone: Future[None] | None = None
+    ) -> dict[str, Json]:
+        self.gone = gone
         self.calls.append((action, parameters))
         if action not in self._answers:
             raise ApiError("UnknownOperationException", f"Unknown operation: {action}")
