@@ -1,10 +1,14 @@
 """The context object: ``$$`` in JSONPath, ``$states.context`` in JSONata (AWS guide, "Context object")."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine.run import Frame, Run
+
+MAP_RUN: Final = "MapRun"
+"""The member of what an execution is started with that says that it is a child of a Map Run: the run's ARN."""
 
 
 def timestamp(at: float) -> str:

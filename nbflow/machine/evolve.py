@@ -148,7 +148,7 @@ def _end_attempt(run: Run, frame: Frame) -> int:
     attempt = frame.attempt
     assert attempt is not None
     del run.attempts[attempt]
-    frame.attempt = frame.due = frame.arguments = frame.token = None
+    frame.attempt = frame.due = frame.arguments = frame.token = frame.map_run = None
     frame.started = frame.submitted = False
     frame.phase = "ENTERED"
     frame.last = run.last_event
@@ -304,11 +304,36 @@ def _drop_fork(run: Run, frame: Frame) -> None:
         frame.fork = None
 
 
+def _map_started(run: Run, record: r.MapStarted) -> None:
+    frame = run.frames[record.frame]
+    _set_due(run, frame, None)
+    frame.last = run.last_event
+
+
+def _map_run_started(run: Run, record: r.MapRunStarted) -> None:
+    frame = run.frames[record.frame]
+    frame.phase = "TASK"
+    frame.last = frame.attempt = run.last_event
+    frame.map_run = record
+    frame.arguments = _payload(frame, record.items, record.origin)
+    run.attempts[run.last_event] = frame.id
+
+
+def _map_run_succeeded(run: Run, record: r.MapRunSucceeded) -> None:
+    frame = run.frames[record.frame]
+    _end_attempt(run, frame)
+    frame.result = record.output
+
+
+def _map_run_failed(run: Run, record: r.MapRunFailed) -> None:
+    _end_attempt(run, run.frames[record.frame])
+
+
 def _fork_succeeded(run: Run, record: r.ForkSucceeded) -> None:
     frame = run.frames[record.frame]
-    assert frame.fork is not None
-    results = frame.fork.results
-    frame.result = [results[index] for index in sorted(results)]
+    if frame.fork is not None:  # a Map Run has its result already
+        results = frame.fork.results
+        frame.result = [results[index] for index in sorted(results)]
     frame.fork = None
     frame.phase = "ENTERED"
     _refresh(run, frame)
@@ -364,6 +389,10 @@ _EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
     r.WaitStarted: _wait_started,
     r.RetryScheduled: _retry_scheduled,
     r.ForkStarted: _fork_started,
+    r.MapStarted: _map_started,
+    r.MapRunStarted: _map_run_started,
+    r.MapRunSucceeded: _map_run_succeeded,
+    r.MapRunFailed: _map_run_failed,
     r.BranchStarted: _branch_started,
     r.BranchSucceeded: _branch_succeeded,
     r.BranchFailed: _branch_failed,

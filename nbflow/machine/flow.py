@@ -149,6 +149,9 @@ _NUMBERS: Final[dict[str, tuple[float, float, str]]] = {
     "MaxConcurrency": (0, math.inf, "MaxConcurrency cannot be negative."),
     "ToleratedFailureCount": (0, math.inf, "ToleratedFailureCount cannot be negative."),
     "ToleratedFailurePercentage": (0, 100, "ToleratedFailurePercentage must be between 0 and 100."),
+    "MaxItems": (0, math.inf, "MaxItems cannot be negative."),
+    "MaxItemsPerBatch": (1, math.inf, "MaxItemsPerBatch must be positive."),
+    "MaxInputBytesPerBatch": (1, math.inf, "MaxInputBytesPerBatch must be positive."),
 }
 """The fields that :func:`number` reads: the least and the greatest value, and what is said of others."""
 
@@ -159,8 +162,13 @@ def number(turn: Turn, frame: Frame, state: model.State, name: str) -> int | flo
     ``name`` is ASL's, and one of :data:`_NUMBERS`. Numbers in strings count, as they do for AWS.
     """
     attribute = _attribute(name)
-    path = getattr(state, attribute + "_path")
-    value = getattr(state, attribute)
+    return computed(turn, frame, state, name, getattr(state, attribute), getattr(state, attribute + "_path"))
+
+
+def computed(
+    turn: Turn, frame: Frame, state: model.State, name: str, value: Json, path: str | None
+) -> int | float | Failure | None:
+    """The same of a value and a path that stand in a part of the state, such as its ItemReader."""
     if value is path is None:
         return None
     whole = name != "ToleratedFailurePercentage"

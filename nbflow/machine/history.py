@@ -177,6 +177,18 @@ def _fork(run: Run, record: r.ForkStarted | r.ForkSucceeded | r.ForkFailed) -> D
     return f"{state.type}State{outcome}", {"length": record.total} if of_map else None  # type: ignore[union-attr]
 
 
+def _map_started(run: Run, record: r.MapStarted) -> Described:
+    return "MapStateStarted", {"length": record.length}
+
+
+def _map_run(run: Run, record: r.MapRunStarted | r.MapRunSucceeded | r.MapRunFailed) -> Described:
+    if isinstance(record, r.MapRunSucceeded):
+        return "MapRunSucceeded", None
+    if isinstance(record, r.MapRunFailed):
+        return "MapRunFailed", {"error": record.error, "cause": record.cause}
+    return "MapRunStarted", {"mapRunArn": record.arn}
+
+
 def _iteration(
     run: Run, record: r.BranchStarted | r.BranchSucceeded | r.BranchFailed | r.BranchAborted
 ) -> Described:
@@ -203,6 +215,10 @@ _DESCRIBE: Final[dict[type[Any], Callable[[Run, Any], Described]]] = {
     r.ForkStarted: _fork,
     r.ForkSucceeded: _fork,
     r.ForkFailed: _fork,
+    r.MapStarted: _map_started,
+    r.MapRunStarted: _map_run,
+    r.MapRunSucceeded: _map_run,
+    r.MapRunFailed: _map_run,
     r.BranchStarted: _iteration,
     r.BranchSucceeded: _iteration,
     r.BranchFailed: _iteration,

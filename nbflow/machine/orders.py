@@ -4,7 +4,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from nbflow.language import model
 from nbflow.language.values import Json
+from nbflow.machine.records import MapRunStarted
 
 
 class RunTask(Struct, frozen=True):
@@ -29,6 +31,22 @@ class RunTask(Struct, frozen=True):
     """What is done here has been done."""
 
 
+class RunMap(Struct, frozen=True):
+    """Do a Map Run: read the items, run a child for each, and answer with TaskSucceeded or TaskFailed."""
+
+    attempt: int
+    name: str
+    """The name of the Map state."""
+    state: model.Map
+    plan: MapRunStarted
+    items: Json
+    """An array, if the plan has no reader."""
+    input: Json
+    """The state's raw input, and below its variables and context object: what ItemSelector sees."""
+    variables: dict[str, Json]
+    context: dict[str, Json]
+
+
 class CancelTask(Struct, frozen=True):
     """Give an attempt up, and say so with Cancelled. Repeated until it is said, also after the execution has ended."""
 
@@ -45,4 +63,4 @@ class GoOn(Struct, frozen=True):
     """The step stopped at its bound: send Continue when others have had their turn."""
 
 
-Order: TypeAlias = RunTask | CancelTask | WakeAt | GoOn
+Order: TypeAlias = RunTask | RunMap | CancelTask | WakeAt | GoOn

@@ -151,6 +151,47 @@ class ForkStarted(_Record, frozen=True):
     """Map: how many iterations may fail."""
 
 
+class MapStarted(_Record, frozen=True):
+    """A Distributed Map has its items, if no ItemReader brings them."""
+
+    at: float
+    frame: int
+    length: int
+
+
+class MapRunStarted(_Record, frozen=True):
+    """A Map Run is ordered. Its event id names it, as TaskScheduled's does an attempt."""
+
+    at: float
+    frame: int
+    arn: str
+    concurrency: int = 0
+    """Children at once; 0: as many as there may be."""
+    tolerated_count: int | None = None
+    tolerated_percentage: float | None = None
+    items: Json = None
+    origin: Origin = "value"
+    reader: Json = None
+    """``{"Resource", "Parameters", "ReaderConfig"}``"""
+    batcher: Json = None
+    """``{"MaxItemsPerBatch", "MaxInputBytesPerBatch", "BatchInput"}``"""
+    writer: Json = None
+    """``{"Resource", "Parameters", "WriterConfig"}``"""
+
+
+class MapRunSucceeded(_Record, frozen=True):
+    at: float
+    frame: int
+    output: Json = None
+
+
+class MapRunFailed(_Record, frozen=True):
+    at: float
+    frame: int
+    error: str | None = None
+    cause: str | None = None
+
+
 class BranchStarted(_Record, frozen=True):
     """A branch of Parallel or an iteration of Map starts as a new frame; ``frame`` is the parent."""
 
@@ -227,6 +268,10 @@ Record: TypeAlias = (
     | WaitStarted
     | RetryScheduled
     | ForkStarted
+    | MapStarted
+    | MapRunStarted
+    | MapRunSucceeded
+    | MapRunFailed
     | BranchStarted
     | BranchSucceeded
     | BranchFailed

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from nbflow.language import model
 from nbflow.language.values import Json
+from nbflow.machine.records import MapRunStarted
 
 Phase: TypeAlias = Literal["READY", "ENTERED", "WAITING", "BACKOFF", "TASK", "FORK", "ENDED", "FAILED"]
 """READY: ``state`` is to be entered. ENTERED: only within a step. WAITING: a Wait state. BACKOFF: before a retry.
@@ -83,6 +84,8 @@ class Frame:
     retries: dict[int, int] = field(default_factory=dict)
     """Retries so far in this state, by index of the Retry member."""
     fork: Fork | None = None
+    map_run: MapRunStarted | None = None
+    """The plan of the Map Run that is under way (an attempt like a task's)."""
     item: Json = None
     """Map iterations: the item, for ``$$.Map.Item``."""
     error: str | None = None

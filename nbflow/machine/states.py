@@ -17,7 +17,7 @@ from nbflow.language.jsonata import evaluate, is_expression, mismatch
 from nbflow.language.paths import compact, read
 from nbflow.language.payload import fill
 from nbflow.language.values import ABSENT, Failure, Json
-from nbflow.machine import flow, records, retries, tokens
+from nbflow.machine import distributed, flow, records, retries, tokens
 from nbflow.machine.run import Frame
 from nbflow.machine.turn import Done, Failed, Turn
 
@@ -220,9 +220,11 @@ def enter_parallel(turn: Turn, frame: Frame, state: model.Parallel) -> Outcome:
 
 
 def enter_map(turn: Turn, frame: Frame, state: model.Map) -> Outcome:
-    items = _items(turn, frame, state)
+    items = [] if state.item_reader is not None else _items(turn, frame, state)
     if isinstance(items, Failure):
         return items
+    if distributed.is_distributed(state):
+        return distributed.enter(turn, frame, state, items)
     concurrency = flow.number(turn, frame, state, "MaxConcurrency")
     if isinstance(concurrency, Failure):
         return concurrency

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from nbflow.language import model
 from nbflow.language.values import Chance, Failure
 from nbflow.machine import facts, orders, records, retries
+from nbflow.machine.context import MAP_RUN, context_object
 from nbflow.machine.evolve import ROOT, evolve
 from nbflow.machine.flow import leave_caught, leave_work
 from nbflow.machine.run import Frame, Run
@@ -79,20 +80,31 @@ class Machine:
         """All orders that the present state implies, the same after a step and after a crash."""
         run = self.run
         owed: list[orders.Order] = [orders.CancelTask(attempt) for attempt in run.cancelling]
-        owed += [_run_task(run, attempt) for attempt in run.attempts]
+        owed += [_ordered(run, attempt) for attempt in run.attempts]
         return owed + _what_is_next(run)
 
 
-def _run_task(run: Run, attempt: int) -> orders.RunTask:
+def _ordered(run: Run, attempt: int) -> orders.RunTask | orders.RunMap:
     frame = run.frames[run.attempts[attempt]]
     state = frame.current
-    assert isinstance(state, model.Task)
+    if isinstance(state, model.Map):
+        assert frame.map_run is not None
+        return orders.RunMap(
+            attempt,
+            frame.state,
+            state,
+            frame.map_run,
+            frame.arguments,
+            frame.data,
+            frame.variables,
+            context_object(run, frame),
+        )
     return orders.RunTask(
         attempt,
         frame.state,
         frame.resource,
         frame.arguments,
-        scattered=frame.parent is not None,
+        scattered=frame.parent is not None or MAP_RUN in run.context,
         expected=_expected(run, frame),
         token=frame.token,
         timeout=frame.limits[0],
@@ -121,10 +133,10 @@ def _new_orders(turn: Turn, cancelling_before: int) -> list[orders.Order]:
     said = 0
     for record in turn.records:
         # Not isinstance: msgspec's metaclass makes it several times slower, and this is walked for every record.
-        if type(record) is records.TaskScheduled:
+        if type(record) is records.TaskScheduled or type(record) is records.MapRunStarted:
             frame = run.frames.get(record.frame)
             if frame is not None and frame.attempt is not None:
-                new.append(_run_task(run, frame.attempt))
+                new.append(_ordered(run, frame.attempt))
         elif type(record) is records.TaskCancelled:
             said += 1
     # Those that were given up in this turn stand at the end, in their order.
@@ -161,15 +173,21 @@ def _task_submitted(turn: Turn, fact: facts.TaskSubmitted) -> None:
 
 def _task_succeeded(turn: Turn, fact: facts.TaskSucceeded) -> None:
     frame = _attempted(turn, fact.attempt)
-    if frame is not None:
+    if frame is None:
+        return
+    if frame.map_run is None:
         turn.emit(records.TaskSucceeded(turn.now, frame.id, fact.output))
-        _settle(turn, frame, _leave_work(turn, frame))
+    else:
+        turn.emit(records.MapRunSucceeded(turn.now, frame.id, fact.output))
+        turn.emit(records.ForkSucceeded(turn.now, frame.id))
+    _settle(turn, frame, _leave_work(turn, frame))
 
 
 def _task_failed(turn: Turn, fact: facts.TaskFailed) -> None:
     frame = _attempted(turn, fact.attempt)
     if frame is not None:
-        turn.emit(records.TaskFailed(turn.now, frame.id, fact.error, fact.cause))
+        failed = records.TaskFailed if frame.map_run is None else records.MapRunFailed
+        turn.emit(failed(turn.now, frame.id, fact.error, fact.cause))
         _settle(turn, frame, Failed(fact.error, fact.cause))
 
 

@@ -1,0 +1,158 @@
+"""The Distributed Map: its items become executions of their own, under a Map Run (AWS guide, "Distributed mode").
+
+The machine only plans the run: whatever of it depends on the state's input is evaluated when the Map is entered, and
+recorded. To read the items, to start a child for each and to count how they end is work in the world, like a task's;
+the run has the id of its MapRunStarted event, and is answered like an attempt.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from nbflow.language import model
+from nbflow.language.paths import read
+from nbflow.language.payload import fill
+from nbflow.language.values import ABSENT, Chance, Failure, Json, Scope
+from nbflow.machine import flow, orders, records
+from nbflow.machine.run import Frame
+from nbflow.machine.turn import Turn
+
+_NONE: Final[Mapping[str, Json]] = {}
+
+
+def is_distributed(state: model.AnyState) -> bool:
+    """Whether the state's iterations are executions of their own."""
+    return isinstance(state, model.Map) and state.item_processor.processor_config.mode == "DISTRIBUTED"
+
+
+def enter(turn: Turn, frame: Frame, state: model.Map, items: list[Json]) -> Failure | None:
+    """Plan the Map Run, and order it. ``items`` are empty if an ItemReader brings them."""
+    turn.emit(records.MapStarted(turn.now, frame.id, len(items)))
+    numbers: dict[str, int | float | None] = {}
+    for name in ("MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercentage"):
+        number = flow.number(turn, frame, state, name)
+        if isinstance(number, Failure):
+            return number
+        numbers[name] = number
+    parts: list[Json] = []
+    for plan in (_reader, _batcher, _writer):
+        part = plan(turn, frame, state)
+        if isinstance(part, Failure):
+            return part
+        parts.append(part)
+    origin: records.Origin = "input" if items is frame.data else "value"
+    turn.emit(
+        records.MapRunStarted(
+            turn.now,
+            frame.id,
+            _arn(turn, frame, state),
+            int(numbers["MaxConcurrency"] or 0),
+            None if numbers["ToleratedFailureCount"] is None else int(numbers["ToleratedFailureCount"]),
+            numbers["ToleratedFailurePercentage"],
+            None if origin == "input" or state.item_reader is not None else items,
+            origin if state.item_reader is None else "value",
+            *parts,
+        )
+    )
+    return None
+
+
+def _arn(turn: Turn, frame: Frame, state: model.Map) -> str:
+    """``arn:aws:states:REGION:ACCOUNT:mapRun:MACHINE/LABEL:RUN``; a state without a Label is told by its name."""
+    machine = turn.run.context.get("StateMachine", {}).get("Id", "arn:aws:states:::stateMachine:machine")
+    label = state.label or "".join(c if c.isalnum() or c in "-_" else "-" for c in frame.state)[:40]
+    bits = f"{turn.chance.getrandbits(128):032x}"
+    run = "-".join((bits[:8], bits[8:12], bits[12:16], bits[16:20], bits[20:]))
+    return f"{machine.replace(':stateMachine:', ':mapRun:', 1)}/{label}:{run}"
+
+
+def _reader(turn: Turn, frame: Frame, state: model.Map) -> Json | Failure:
+    """``{"Resource", "Parameters", "ReaderConfig"}``, evaluated; null if there is no ItemReader."""
+    reader = state.item_reader
+    if reader is None:
+        return None
+    config = dict(reader.reader_config or {})
+    most = flow.computed(
+        turn, frame, state, "MaxItems", config.get("MaxItems"), config.pop("MaxItemsPath", None)
+    )
+    if isinstance(most, Failure):
+        return most
+    if most is not None:
+        config["MaxItems"] = most
+    given = _given(turn, frame, state, reader, "ItemReader")
+    if isinstance(given, Failure):
+        return given
+    return {"Resource": reader.resource, "Parameters": given, "ReaderConfig": config}
+
+
+def _writer(turn: Turn, frame: Frame, state: model.Map) -> Json | Failure:
+    """``{"Resource", "Parameters", "WriterConfig"}``, evaluated; null if there is no ResultWriter."""
+    writer = state.result_writer
+    if writer is None:
+        return None
+    given = _given(turn, frame, state, writer, "ResultWriter")
+    if isinstance(given, Failure):
+        return given
+    return {"Resource": writer.resource, "Parameters": given, "WriterConfig": writer.writer_config}
+
+
+def _given(
+    turn: Turn, frame: Frame, state: model.Map, part: model.ItemReader | model.ResultWriter, field: str
+) -> Json | Failure:
+    """Parameters, or Arguments in JSONata."""
+    template = part.arguments if state.jsonata else part.parameters
+    if template is ABSENT:
+        return None
+    data = flow.effective_input(turn, frame, state)
+    if isinstance(data, Failure):
+        return data
+    name = f"{field}/{'Arguments' if state.jsonata else 'Parameters'}"
+    return fill(template, turn.scope(frame, data), jsonata=state.jsonata, field=name)
+
+
+def _batcher(turn: Turn, frame: Frame, state: model.Map) -> Json | Failure:
+    """``{"MaxItemsPerBatch", "MaxInputBytesPerBatch", "BatchInput"}``, evaluated; null if there is no ItemBatcher."""
+    batcher = state.item_batcher
+    if batcher is None:
+        return None
+    plan: dict[str, Json] = {}
+    for name, value, path in (
+        ("MaxItemsPerBatch", batcher.max_items_per_batch, batcher.max_items_per_batch_path),
+        (
+            "MaxInputBytesPerBatch",
+            batcher.max_input_bytes_per_batch,
+            batcher.max_input_bytes_per_batch_path,
+        ),
+    ):
+        number = flow.computed(turn, frame, state, name, value, path)
+        if isinstance(number, Failure):
+            return number
+        plan[name] = number
+    if batcher.batch_input is not ABSENT:
+        data = flow.effective_input(turn, frame, state)
+        if isinstance(data, Failure):
+            return data
+        filled = fill(
+            batcher.batch_input,
+            turn.scope(frame, data),
+            jsonata=state.jsonata,
+            field="ItemBatcher/BatchInput",
+        )
+        if isinstance(filled, Failure):
+            return filled
+        plan["BatchInput"] = filled
+    return plan
+
+
+def select(order: orders.RunMap, index: int, item: Json, now: float, chance: Chance) -> Json | Failure:
+    """What the child of this item is given: the item, or what ItemSelector makes of it."""
+    state = order.state
+    if state.item_selector is ABSENT:
+        return item
+    context = {**order.context, "Map": {"Item": {"Index": index, "Value": item}}}
+    scope = Scope(order.input, lambda: context, order.variables, now, chance, _NONE)
+    if not state.jsonata and state.input_path != "$":
+        data = {} if state.input_path is None else read(state.input_path, scope)
+        if isinstance(data, Failure):
+            return data
+        scope = Scope(data, lambda: context, order.variables, now, chance, _NONE)
+    return fill(state.item_selector, scope, jsonata=state.jsonata, field="ItemSelector")
