@@ -1,14 +1,18 @@
 """Items in groups (ASL, "Batching Items"; AWS guide, "ItemBatcher (Map)"). Pure."""
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from nbflow.language.paths import compact
 from nbflow.language.values import ABSENT, Json
 from nbflow.tasks.places import ItemsFailed
 
 LARGEST_BATCH: Final = 256 * 2**10
 """Bytes of the input of a child execution (AWS guide, "ItemBatcher": Max KiB per batch)."""
+
+
+_encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""As ``language.paths.compact``, in a quarter of the time: made once."""
 
 
 def batches(
@@ -49,7 +53,7 @@ def batches(
 
 def size_of(value: Json) -> int:
     """Bytes of the value as compact JSON in UTF-8; a lone surrogate counts as its escape."""
-    return len(compact(value).encode("utf-8", "backslashreplace"))
+    return len(_encode(value).encode("utf-8", "backslashreplace"))
 
 
 def _too_large(index: int, size: int, limit: int) -> ItemsFailed:

@@ -18,7 +18,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import count
 from shutil import copyfileobj
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 import msgspec
 
@@ -38,25 +38,34 @@ _BOM: Final = b"\xef\xbb\xbf"
 def items_in(file: IO[bytes], config: dict[str, Json]) -> Iterator[Json]:
     """The items of an open file, by its ReaderConfig. Raises ItemsFailed, Unreadable and other OSErrors."""
     kind = config.get("InputType")
-    if kind == "PARQUET":
-        return parquet_items(file)
     parse = PARSERS.get(str(kind))
-    if parse is None:
+    if kind == "PARQUET":
+        yield from parquet_items(file)
+    elif parse is not None:
+        with unpacked(file) as text:
+            yield from parse(text, config)
+    else:
         raise Unreadable(f"InputType {compact(kind)} is not one of {', '.join(PARSERS)}, PARQUET")
-    return parse(unpacked(file), config)
 
 
-def unpacked(file: IO[bytes]) -> io.BufferedReader:
-    """The bytes themselves, if the file holds them in GZIP or ZSTD (AWS guide, "ItemReader": external compression)."""
-    packed = _buffered(file)
-    start = packed.peek(4)
-    if start.startswith(b"\x1f\x8b"):
-        return _buffered(gzip.GzipFile(fileobj=packed))
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
-        import pyarrow
+@contextmanager
+def unpacked(file: IO[bytes]) -> Iterator[io.BufferedReader]:
+    """The bytes themselves, if the file holds them in GZIP or ZSTD (AWS guide, "ItemReader": external compression).
 
-        return _buffered(pyarrow.CompressedInputStream(packed, "zstd"))
-    return packed
+    Closes the file at the end.
+    """
+    with _buffered(file) as packed:
+        start = packed.peek(4)
+        if start.startswith(b"\x1f\x8b"):
+            with _buffered(gzip.GzipFile(fileobj=packed)) as text:
+                yield text
+        elif start.startswith(b"\x28\xb5\x2f\xfd"):
+            import pyarrow
+
+            with _buffered(pyarrow.CompressedInputStream(packed, "zstd")) as text:
+                yield text
+        else:
+            yield packed
 
 
 def _buffered(file: Any) -> io.BufferedReader:
@@ -105,16 +114,26 @@ def csv_items(file: io.BufferedReader, config: dict[str, Json]) -> Iterator[Json
 
 
 def _rows(numbered: Iterator[tuple[int, str]], delimiter: str) -> Iterator[list[str]]:
-    plain = re.compile(rf'[^"\\{re.escape(delimiter)}]+')
+    end = re.escape(delimiter)
+    shapes = _Shapes(re.compile(rf'"([^"\\]*)"(?={end}|$)'), re.compile(rf'[^"\\{end}]+'))
     for number, line in numbered:
         if '"' in line or "\\" in line:
-            yield _row(number, line, numbered, delimiter, plain)
+            yield _row(number, line, numbered, delimiter, shapes)
         elif line:
             yield line.split(delimiter)
 
 
+class _Shapes(NamedTuple):
+    """What can be taken in one piece, which makes most rows with quotes twice as fast."""
+
+    quoted: re.Pattern[str]
+    """A field in quotes that holds neither a quote nor a backslash."""
+    run: re.Pattern[str]
+    """Characters that mean nothing."""
+
+
 def _row(
-    number: int, line: str, numbered: Iterator[tuple[int, str]], delimiter: str, plain: re.Pattern[str]
+    number: int, line: str, numbered: Iterator[tuple[int, str]], delimiter: str, shapes: _Shapes
 ) -> list[str]:
     """The fields of a row with quotes or backslashes, which may go on over further lines.
 
@@ -132,7 +151,9 @@ def _row(
             field += "\n"
             continue
         char, following = line[at], line[at + 1 : at + 2]
-        if char == "\\":
+        if char == '"' and not quoted and not field and (whole := shapes.quoted.match(line, at)):
+            field, at = whole[1], whole.end()
+        elif char == "\\":
             escaped = following in ("\\", '"', delimiter)
             field += following if escaped else ""
             at += 1 + escaped
@@ -151,7 +172,7 @@ def _row(
             fields.append(field)
             field, at = "", at + 1
         else:
-            run = plain.match(line, at)
+            run = shapes.run.match(line, at)
             field += run[0] if run else char
             at = run.end() if run else at + 1
     return [*fields, field]

@@ -144,8 +144,8 @@ def _athena(source: Source, config: dict[str, Json], s3: Client) -> Iterator[Jso
         raise Unreadable(
             f"ManifestType ATHENA_DATA needs an InputType of {', '.join(_ATHENA)}, as UNLOAD wrote them"
         )
-    with source.open() as file:
-        found = [line.strip().strip('"') for _, line in parsing.lines(parsing.unpacked(file))]
+    with source.open() as file, parsing.unpacked(file) as text:
+        found = [line.strip().strip('"') for _, line in parsing.lines(text)]
     addresses = [places.s3_address(line) for line in found if line]
     objects = (places.s3_object(s3(), {"Bucket": bucket, "Key": key}) for bucket, key in addresses)
     return _contents(objects, config)
@@ -153,8 +153,8 @@ def _athena(source: Source, config: dict[str, Json], s3: Client) -> Iterator[Jso
 
 def _inventory(source: Source, config: dict[str, Json], s3: Client) -> Iterator[Json]:
     """The objects that an S3 inventory in CSV lists (AWS guide, "ItemReader": Amazon S3 inventory)."""
-    with source.open() as file:
-        manifest = parsing.decoded(parsing.unpacked(file).read(), "the manifest")
+    with source.open() as file, parsing.unpacked(file) as text:
+        manifest = parsing.decoded(text.read(), "the manifest")
     if not isinstance(manifest, dict) or not {"destinationBucket", "fileSchema", "files"} <= manifest.keys():
         raise Unreadable(
             "not the manifest.json of an S3 inventory: destinationBucket, fileSchema or files is missing"
