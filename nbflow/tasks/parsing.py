@@ -98,7 +98,7 @@ def csv_items(file: io.BufferedReader, config: dict[str, Json]) -> Iterator[Json
 
     Missing fields are empty strings, additional ones are skipped, and so are empty lines.
     """
-    delimiter = DELIMITERS.get(config.get("CSVDelimiter", "COMMA"))
+    delimiter = DELIMITERS.get(str(config.get("CSVDelimiter", "COMMA")))
     if delimiter is None:
         raise Unreadable(
             f"CSVDelimiter {compact(config['CSVDelimiter'])} is not one of {', '.join(DELIMITERS)}"

@@ -131,11 +131,12 @@ def _is_folder(source: Source) -> bool:
 
 def _manifested(sources: Iterator[Source], config: dict[str, Json], s3: Client) -> Iterator[Json]:
     kind = config.get("ManifestType", "S3_INVENTORY")
-    if kind not in _MANIFESTS:
+    read = _MANIFESTS.get(str(kind))
+    if read is None:
         raise Unreadable(f"ManifestType {compact(kind)} is not one of {', '.join(_MANIFESTS)}")
     for source in sources:
         with failing(READER_FAILED, source.name):
-            yield from _MANIFESTS[kind](source, config, s3)
+            yield from read(source, config, s3)
 
 
 def _athena(source: Source, config: dict[str, Json], s3: Client) -> Iterator[Json]:

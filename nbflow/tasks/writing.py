@@ -126,9 +126,9 @@ def _rows_of(transformation: str) -> Callable[[ChildResult], list[Json]]:
 
 def _setting(config: Json, field: str, default: str, known: Iterable[str]) -> str:
     value = config.get(field, default) if isinstance(config, dict) else default
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise Unreadable(f"{field} {compact(value)} is not one of {', '.join(known)}")
-    return str(value)
+    return value
 
 
 # --- as files
@@ -159,7 +159,7 @@ def write_results(
         layout = LAYOUTS[_setting(config, "OutputType", "JSON", LAYOUTS)]
         target = _target(parameters, map_run.rpartition(":")[2])
     with (
-        failing(WRITER_FAILED, target.place("")),
+        failing(WRITER_FAILED, target.name),
         places.s3_access(s3) as client,
         tempfile.TemporaryDirectory(prefix="nbflow-results-") as drafts,
     ):
@@ -178,6 +178,11 @@ class Target(NamedTuple):
     """None: files under a path or URL."""
     folder: str
     """The prefix of the keys in the bucket, or the path or URL; no slash at its end."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.folder if self.bucket is None else f"{S3}{self.bucket}/{self.folder}"
 
     def place(self, name: str) -> str:
         """Where a file of this name lies: its key, or its path or URL."""

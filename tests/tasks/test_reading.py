@@ -415,6 +415,9 @@ def test_nothing_behind_the_last_item_is_looked_at(read: Read) -> None:
         ("arn:aws:states:::dynamodb:scan", {}, "not by arn:aws:states:::dynamodb:scan"),
         (LIST, {"Transformation": "LOAD"}, 'Transformation "LOAD" is not one of NONE, LOAD_AND_FLATTEN'),
         (LIST, {"Transformation": "LOAD_AND_FLATTEN"}, "InputType null is not one of"),
+        (GET, {"InputType": ["CSV"]}, 'InputType ["CSV"] is not one of CSV'),
+        (GET, {"ManifestType": []}, "ManifestType [] is not one of ATHENA_DATA"),
+        (GET, {"InputType": "CSV", "CSVDelimiter": {}}, "CSVDelimiter {} is not one of COMMA"),
         (GET, {"ManifestType": "X"}, 'ManifestType "X" is not one of ATHENA_DATA, S3_INVENTORY'),
         (
             GET,
