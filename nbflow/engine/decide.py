@@ -6,11 +6,12 @@ from typing import Final
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.engine.live import Arrival, Decided, Live, Nesting, Owed, Scripted
+from nbflow.engine.map_runs import opened
 from nbflow.engine.outside import Outside
 from nbflow.engine.rows import artifact_row, closing
 from nbflow.machine import Step, facts, orders
 from nbflow.machine.records import FORMAT, Record, join
-from nbflow.store.port import Append, LogRow, Settled, TokenRow
+from nbflow.store.port import Append, LogRow, MapRunRow, Settled, TokenRow
 from nbflow.tasks.job import Outcome
 
 MOST_RECORDS: Final = 1024
@@ -38,6 +39,7 @@ class _Draft:
     consumed: list[int] = field(default_factory=list)
     tokens: list[TokenRow] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    map_runs: list[MapRunRow] = field(default_factory=list)
 
     @property
     def full(self) -> bool:
@@ -51,6 +53,8 @@ class _Draft:
             self.consumed.append(arrival.inbox)
         if arrival.outcome is not None and step.records:
             self.outcomes.append(arrival.outcome)
+        if arrival.map_run is not None and step.records:
+            self.map_runs.append(arrival.map_run)
         if isinstance(arrival.fact, _ENDS):
             self._close(arrival.fact.attempt, by_token=arrival.inbox is not None)
         for order in step.orders:
@@ -62,6 +66,8 @@ class _Draft:
             return
         if type(order) is orders.CancelTask:
             self._close(order.attempt)
+        elif type(order) is orders.RunMap:
+            self.map_runs.append(opened(self.live.row.arn, order, self.now))
         elif type(order) is orders.RunTask:
             outcome = self.live.script(order.state) if self.live.script is not None else None
             if outcome is not None:
@@ -111,6 +117,7 @@ def decide(live: Live, now: float, outside: Outside, nesting: Nesting | None) ->
         tokens=tuple(draft.tokens),
         closed_tokens=tuple(draft.closed),
         consumed=tuple(draft.consumed),
+        map_runs=tuple(draft.map_runs),
         settled=settled,
     )
     return Decided(live, draft.records, draft.owed, append, tuple(made), draft.wake)

@@ -4,14 +4,16 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from typing import Final
 
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
 from nbflow.engine.live import AlreadyExists, Arrival, EngineError, Live, Nesting, Script
+from nbflow.engine.map_runs import Counts
 from nbflow.engine.rows import closing
 from nbflow.engine.turns import Turns
 from nbflow.engine.watch import Watch
@@ -25,6 +27,9 @@ from nbflow.store.port import Closing, ExecutionRow, Store
 from nbflow.tasks.job import Code
 
 _log = logging.getLogger(__name__)
+
+READERS: Final = 4
+"""Threads that read the items of Map Runs, and write their results."""
 
 
 class Engine:
@@ -44,6 +49,7 @@ class Engine:
         self._watch = Watch(store.changes)
         self.workers = Workers(store, clock, self._watch)
         self._watching = False
+        self._readers: ThreadPoolExecutor | None = None
         self._turns = Turns(
             store,
             shelf,
@@ -53,6 +59,8 @@ class Engine:
             self.bus,
             arrived=self._signal,
             queued=self.workers.queued,
+            chance=chance,
+            spawn=self._spawn,
         )
         self._has_activity = lambda arn: store.activity(arn) is not None
         self._clock = clock
@@ -67,6 +75,15 @@ class Engine:
     def now(self) -> float:
         """Seconds since the epoch, by this engine's clock."""
         return self._clock.now()
+
+    def _spawn(self, work: Callable[[], None]) -> None:
+        if self._readers is None:
+            self._readers = ThreadPoolExecutor(READERS, "nbflow-items")
+        self._readers.submit(work)
+
+    def map_run_counts(self, arn: str) -> Counts | None:
+        """Of a Map Run that is at work here: its children and items by status."""
+        return self._turns.map_runs.counts(arn)
 
     def nest(self, nesting: Nesting) -> None:
         """From now on, tasks can be other executions."""
@@ -288,3 +305,5 @@ class Engine:
             self._turns.drop(live, EngineError(text))
         for pool in self._turns.hands.pools:
             pool.close()
+        if self._readers is not None:
+            self._readers.shutdown(wait=False, cancel_futures=True)

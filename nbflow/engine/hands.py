@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.artifacts.values import references
 from nbflow.engine.live import Arrival, Live, Nesting, Owed, Scripted
+from nbflow.engine.map_runs import MapRuns
 from nbflow.engine.rows import artifact_of
 from nbflow.language.integrations import integration, is_invocation
 from nbflow.language.values import Json
@@ -24,12 +25,15 @@ Put: TypeAlias = Callable[[str, Arrival], None]
 class Hands:
     """The pools of one engine. Of its thread; pools answer from any."""
 
-    def __init__(self, store: Store, shelf: Shelf, ordinary: Pool, scattered: Pool, put: Put) -> None:
+    def __init__(
+        self, store: Store, shelf: Shelf, ordinary: Pool, scattered: Pool, map_runs: MapRuns, put: Put
+    ) -> None:
         self.nesting: Nesting | None = None
         self._store = store
         self._shelf = shelf
         self._ordinary = ordinary
         self._scattered = scattered
+        self._map_runs = map_runs
         self._put = put
         self._known: dict[str, Artifact] = {}
 
@@ -47,8 +51,11 @@ class Hands:
             self._say(live, order.order, order.outcome)
         elif type(order) is orders.RunTask and order.attempt in live.machine.run.attempts:
             self._run_task(live, order)
+        elif type(order) is orders.RunMap and order.attempt in live.machine.run.attempts:
+            self._map_runs.begin(live, order)
         elif type(order) is orders.CancelTask:
             gave_up = [pool.cancel(live.row.arn, order.attempt) for pool in self._pools(live)]
+            gave_up.append(self._map_runs.cancel(live.row.arn, order.attempt))
             if any(gave_up) or order.attempt not in live.submitted:
                 live.submitted.discard(order.attempt)
                 self._put(live.row.arn, Arrival(facts.Cancelled(order.attempt)))

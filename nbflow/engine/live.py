@@ -11,7 +11,7 @@ from nbflow.errors import NbflowError
 from nbflow.machine import Machine, facts, orders
 from nbflow.machine.records import Record
 from nbflow.pools.port import Pool
-from nbflow.store.port import Append, Closing, ExecutionRow, TokenRow
+from nbflow.store.port import Append, Closing, ExecutionRow, MapRunRow, TokenRow
 from nbflow.tasks.job import Code, Outcome
 
 Script: TypeAlias = Callable[[str], Outcome | None]
@@ -38,6 +38,8 @@ class Arrival(NamedTuple):
     """A timer's time: the step's time is not before it, even if the clock has been set back."""
     inbox: int | None = None
     """The inbox row that it came by."""
+    map_run: MapRunRow | None = None
+    """The Map Run that it ends."""
     token: str | None = None
     """It is to end a task that has this token, which others may end too: it goes by the inbox."""
 
@@ -81,6 +83,8 @@ class Live:
     """Done when its first step is durable."""
     ended: Future[None] = field(default_factory=promise)
     """Done when its end is durable."""
+    made: list[Artifact] = field(default_factory=list)
+    """What its tasks have put on the shelf, if it is not kept: who has started it, may want to keep that."""
     nests: bool = field(init=False)
     """Whether its tasks may have started other executions."""
 

@@ -18,8 +18,10 @@ from nbflow.engine.clock import Clock
 from nbflow.engine.decide import decide
 from nbflow.engine.hands import Hands
 from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live
+from nbflow.engine.map_runs import MapRuns, Spawn
 from nbflow.engine.outside import Outside
 from nbflow.errors import NbflowError
+from nbflow.language.values import Chance
 from nbflow.machine import Machine, facts
 from nbflow.machine.records import decode
 from nbflow.pools.port import Pool
@@ -43,7 +45,9 @@ class Turns:
         clock: Clock,
         bus: Bus,
         arrived: Callable[[], None],
-        queued: Callable[[str], None] = lambda activity: None,
+        queued: Callable[[str], None],
+        chance: Chance,
+        spawn: Spawn,
     ) -> None:
         self.live: dict[str, Live] = {}
         self._store = store
@@ -61,7 +65,9 @@ class Turns:
         """When the refused and the owed are tried again."""
         self._timers: list[tuple[float, str]] = []
         self.outside = Outside(store, clock)
-        self.hands = Hands(store, shelf, ordinary, scattered, self.put)
+        self.map_runs = MapRuns(store, clock, chance, self, spawn)
+        self.hands = Hands(store, shelf, ordinary, scattered, self.map_runs, self.put)
+        self._later: deque[Callable[[], None]] = deque()
         self._unheard: list[int] = []
         """Inbox rows that have changed nothing."""
         self._unsettled: list[tuple[str, Arrival]] = []
@@ -72,11 +78,22 @@ class Turns:
         self._inbox.append((execution, arrival))
         self._arrived()
 
+    def admit(self, live: Live, start: facts.Start) -> None:
+        """Take in an execution that a Map Run has made."""
+        self.live[live.row.arn] = live
+        self.put(live.row.arn, Arrival(start))
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do something in the next turn. From any thread."""
+        self._later.append(work)
+        self._arrived()
+
     @property
     def busy(self) -> bool:
         """Whether a turn would find something to do now."""
         return bool(
             self._inbox
+            or self._later
             or (self.outside.changed and self._clock.now() >= self._paused_until)
             or any(not live.refusals for live in self._with_mail.values())
         )
@@ -122,6 +139,8 @@ class Turns:
     def _deliver(self) -> None:
         """Sort what has arrived, and the timers that are due, into the mailboxes."""
         now = self._clock.now()
+        while self._later:
+            self._later.popleft()()
         if now >= self._paused_until:
             self._listen()
         while self._timers and self._timers[0][0] <= now:
@@ -147,6 +166,8 @@ class Turns:
     def _listen(self) -> None:
         """Take in what has come from outside, and delete what had nothing to say."""
         try:
+            if self.map_runs.at_work and self.outside.changed:
+                self.map_runs.refresh()
             self._inbox.extend(self._unsettled)
             self._unsettled = []
             self.outside.expire()
@@ -197,6 +218,8 @@ class Turns:
         live.unheard.clear()
         if made is not None:
             self.hands.know(made.artifacts)
+            if not live.kept:
+                live.made += made.artifacts
             if made.wake is not None:
                 self._arm(live, made.wake)
         return made

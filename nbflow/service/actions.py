@@ -57,6 +57,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "StopExecution": executions.stop_execution,
     "TagResource": tags.tag_resource,
     "TestState": try_state.try_state,
+    "UpdateMapRun": map_runs.update_map_run,
     "UntagResource": tags.untag_resource,
     "UpdateStateMachine": machines.update_state_machine,
     "UpdateStateMachineAlias": aliases.update_state_machine_alias,

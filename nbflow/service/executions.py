@@ -6,11 +6,12 @@ from concurrent.futures import wait
 
 from nbflow.engine.live import AlreadyExists
 from nbflow.language.values import Json
-from nbflow.service.arns import check_arn, check_name, execution_arn, machine_ref
+from nbflow.service.arns import check_name, execution_arn, machine_ref
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.express import start_express
-from nbflow.service.lookup import execution_of, machine_of, not_found, present, target_of
+from nbflow.service.lookup import execution_of, machine_of, present, target_of
+from nbflow.service.map_runs import map_run_of
 from nbflow.service.parameters import (
     DEFAULT_RESULTS,
     check_input,
@@ -124,6 +125,7 @@ def _listed(row: ExecutionRow) -> dict[str, Json]:
         "stateMachineArn": row.machine_arn,
         "stateMachineVersionArn": row.version_arn,
         "stateMachineAliasArn": row.alias_arn,
+        "mapRunArn": row.map_run_arn,
         "name": row.name,
         "status": row.status,
         "startDate": row.started_at,
@@ -144,24 +146,29 @@ def list_executions(
 ) -> dict[str, Json]:
     """AWS, ListExecutions, newest first: those of a machine, or of one of its versions or aliases.
 
-    Raises ApiError InvalidArn, StateMachineDoesNotExist, StateMachineTypeNotSupported, ResourceNotFound (there are no
-    Map Runs yet), ValidationException or InvalidToken.
+    Or the children of a Map Run. Raises ApiError InvalidArn, StateMachineDoesNotExist, StateMachineTypeNotSupported,
+    ResourceNotFound (of a Map Run), ValidationException or InvalidToken.
     """
     if (state_machine_arn is None) == (map_run_arn is None):
         message = "Exactly one of stateMachineArn and mapRunArn must be specified"
         raise ApiError("ValidationException", message)
-    if map_run_arn is not None:
-        raise not_found(check_arn(map_run_arn, "mapRun"))
     if redrive_filter == "REDRIVEN":
-        machine_of(desk, machine_ref(state_machine_arn or "").arn)
+        if state_machine_arn is not None:
+            machine_of(desk, machine_ref(state_machine_arn).arn)
         return {"executions": []}  # nothing can be redriven yet
-    return listed(desk, state_machine_arn, status_filter, max_results, next_token)
+    return listed(desk, state_machine_arn, status_filter, max_results, next_token, map_run=map_run_arn)
 
 
 def listed(
-    desk: Desk, machine: str | None, status: str | None, max_results: int, next_token: str | None
+    desk: Desk,
+    machine: str | None,
+    status: str | None,
+    max_results: int,
+    next_token: str | None,
+    *,
+    map_run: str | None = None,
 ) -> dict[str, Json]:
-    """A page of executions, newest first; without a machine's ARN, those of all machines."""
+    """A page of executions, newest first; with neither a machine's nor a Map Run's ARN, those of all machines."""
     if status is not None:
         check_status(status)
     of_machine = of_version = of_alias = None
@@ -172,12 +179,15 @@ def listed(
         of_machine = target.machine.arn
         of_alias = None if target.alias is None else target.alias.arn
         of_version = target.version.arn if target.version is not None and target.alias is None else None
+    if map_run is not None:
+        map_run_of(desk, map_run)
     limit = limit_of(max_results)
-    question = f"executions {machine} {status}"
+    question = f"executions {machine} {map_run} {status}"
     rows = desk.store.executions(
         machine_arn=of_machine,
         version_arn=of_version,
         alias_arn=of_alias,
+        map_run_arn=map_run,
         status=status,
         limit=limit + 1,
         before=None if next_token is None else read_token(next_token, question),

@@ -114,6 +114,8 @@ class ExecutionRow:
     """JSON text: what its machine was when it started (revision, role, logging, …), and its trace header."""
     parent_token: str | None = None
     """The token of the task that waits for its end, in another execution."""
+    map_run_arn: str | None = None
+    """The Map Run that it is a child of."""
     id: int = 0
     """Set by the store: grows in the order of opening; the ``before`` of paging."""
     steps: int = 0
@@ -201,6 +203,27 @@ class InboxRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MapRunRow:
+    """A Map Run (AWS, DescribeMapRun)."""
+
+    arn: str
+    execution: str
+    """The ARN of the execution whose Map it is."""
+    attempt: int
+    """Which of its attempts."""
+    status: str
+    """``RUNNING``, ``SUCCEEDED``, ``FAILED`` or ``ABORTED``."""
+    started_at: float
+    max_concurrency: int
+    """0: no limit."""
+    tolerated_count: int
+    tolerated_percentage: float
+    stopped_at: float | None = None
+    counts: str | None = None
+    """JSON text: how many children there were, by status, and how many items; once it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """The end of a task that has a token, as a fact for the inbox; the row of the token knows the attempt."""
 
@@ -245,6 +268,8 @@ class Append:
     """Nobody outside may end these tasks any more."""
     consumed: tuple[int, ...] = ()
     """Ids of the inbox rows that this step has taken in; another engine that has taken one in is a collision."""
+    map_runs: tuple[MapRunRow, ...] = ()
+    """Those that begin or end with this step."""
     settled: tuple[Settled, ...] = ()
     """Tasks of other executions that end with this step, where they still wait for it."""
 
@@ -390,11 +415,38 @@ class Tokens(Protocol):
         ...
 
     def changes(self) -> int:
-        """A number that differs after any commit by anybody else; cheap enough to be asked for often, of one thread."""
+        """A number that grows when anybody puts something into the inbox, or makes a token.
+
+        Cheap enough to be asked for often.
+        """
         ...
 
 
-class Store(Registry, Tokens, Protocol):
+class MapRuns(Protocol):
+    """The Map Runs of executions."""
+
+    def map_run(self, arn: str) -> MapRunRow | None:
+        """The Map Run with this ARN."""
+        ...
+
+    def map_runs(self, execution: str) -> list[MapRunRow]:
+        """Those of an execution, in the order of their start."""
+        ...
+
+    def put_map_run(self, row: MapRunRow) -> None:
+        """Inserts it, or updates the one with this ARN."""
+        ...
+
+    def add_definition(self, definition: str) -> str:
+        """Keeps a definition that belongs to no machine, and answers its :func:`digest`."""
+        ...
+
+    def children_by_status(self, map_run_arn: str) -> dict[str, int]:
+        """How many executions of a Map Run there are, by status."""
+        ...
+
+
+class Store(Registry, Tokens, MapRuns, Protocol):
     """``append`` is called from one thread (the engine's), everything else from any thread.
 
     Every method raises :class:`StoreError` where the database fails. Several processes may open one store.
@@ -423,6 +475,7 @@ class Store(Registry, Tokens, Protocol):
         machine_arn: str | None = None,
         version_arn: str | None = None,
         alias_arn: str | None = None,
+        map_run_arn: str | None = None,
         status: str | None = None,
         limit: int = 1000,
         before: int | None = None,

@@ -1,4 +1,4 @@
-"""The names that a store knows: machines, their versions and aliases, activities, tags. Ordinary SQL.
+"""What is neither journal nor token: machines, their versions and aliases, activities, Map Runs, tags. Ordinary SQL.
 
 What has to be true together is written in one transaction, which holds SQLite's write lock from its begin; so a
 version's number is drawn only once, whichever process asks.
@@ -7,18 +7,18 @@ version's number is drawn only once, whichever process asks.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, Executable, Row, Select, Table, delete, select, update
+from sqlalchemy import Engine, Executable, Row, Select, Table, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from nbflow.store import schema
 from nbflow.store.opening import explained, transaction
-from nbflow.store.port import ActivityRow, AliasRow, MachineRow, StoreError, VersionRow, digest
+from nbflow.store.port import ActivityRow, AliasRow, MachineRow, MapRunRow, StoreError, VersionRow, digest
 
 _T = TypeVar("_T")
 
 
 class SqlRegistry:
-    """A :class:`nbflow.store.port.Registry` over an open, migrated database."""
+    """A :class:`nbflow.store.port.Registry` and ``MapRuns`` over an open, migrated database."""
 
     def __init__(self, engine: Engine, place: str) -> None:
         self._engine = engine
@@ -49,6 +49,12 @@ class SqlRegistry:
         if not rows:
             raise StoreError(f"The store {self._place} holds no definition {sha256}.")
         return str(rows[0].text)
+
+    def add_definition(self, definition: str) -> str:
+        sha256 = digest(definition)
+        text = insert(schema.definitions).values(sha256=sha256, text=definition)
+        self._write(text.on_conflict_do_nothing(index_elements=["sha256"]))
+        return sha256
 
     def set_machine_status(self, arn: str, status: str) -> None:
         self._write(update(schema.machines).where(schema.machines.c.arn == arn).values(status=status))
@@ -141,6 +147,24 @@ class SqlRegistry:
             delete(schema.activities).where(schema.activities.c.arn == arn),
             delete(schema.tags).where(schema.tags.c.resource == arn),
         )
+
+    # --- Map Runs
+
+    def map_run(self, arn: str) -> MapRunRow | None:
+        return self._one(MapRunRow, schema.map_runs, arn)
+
+    def map_runs(self, execution: str) -> list[MapRunRow]:
+        table = schema.map_runs
+        query = select(table).where(table.c.execution == execution)
+        return [MapRunRow(**row._mapping) for row in self._rows(query.order_by(table.c.attempt))]
+
+    def put_map_run(self, row: MapRunRow) -> None:
+        self._write(_upsert(schema.map_runs, row, kept=("execution", "attempt", "started_at")))
+
+    def children_by_status(self, map_run_arn: str) -> dict[str, int]:
+        table = schema.executions.c
+        query = select(table.status, func.count()).where(table.map_run_arn == map_run_arn)
+        return {row[0]: row[1] for row in self._rows(query.group_by(table.status))}
 
     # --- tags
 

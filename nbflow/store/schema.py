@@ -123,9 +123,11 @@ executions = Table(
     Column("alias_arn", Text),
     Column("revision", Text),
     Column("parent_token", Text),
+    Column("map_run_arn", Text),
     Index("executions_by_machine", "machine_arn", "status"),
     Index("executions_by_start", "started_at"),
     Index("executions_by_parent", "parent_token", sqlite_where=text("parent_token IS NOT NULL")),
+    Index("executions_by_map_run", "map_run_arn", "status", sqlite_where=text("map_run_arn IS NOT NULL")),
 )
 
 # In append order, not clustered by execution: a commit then touches one page of the table at its end. `first_event` has
@@ -182,6 +184,7 @@ tokens = Table(
     Column("heartbeat_due", Double),
     Index("tokens_queued", "activity", "id", sqlite_where=text("state = 'queued'")),
     Index("tokens_by_execution", "execution", "attempt"),
+    sqlite_autoincrement=True,  # its ids are counted
 )
 
 inbox = Table(
@@ -192,4 +195,20 @@ inbox = Table(
     Column("attempt", Integer),
     Column("fact", Text, nullable=False),
     sqlite_autoincrement=True,  # an id is never used twice: readers remember how far they have read
+)
+
+map_runs = Table(
+    "map_runs",
+    metadata,
+    Column("arn", Text, primary_key=True),
+    Column("execution", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("stopped_at", Double),
+    Column("max_concurrency", Integer, nullable=False),
+    Column("tolerated_count", Integer, nullable=False),
+    Column("tolerated_percentage", Double, nullable=False),
+    Column("counts", Text),
+    Index("map_runs_by_execution", "execution"),
 )

@@ -91,6 +91,14 @@ _TOKEN: Final = _compiled(
     insert(schema.tokens).values(execution=_ID).inline(),
     ("execution", *(field.name for field in fields(TokenRow) if field.name != "execution")),
 )
+_map_run = insert(schema.map_runs)
+_MAP_RUN: Final = _compiled(
+    _map_run.on_conflict_do_update(
+        index_elements=["arn"],
+        set_={name: _map_run.excluded[name] for name in ("status", "stopped_at", "counts")},
+    ).inline(),
+    schema.map_runs.c.keys(),
+)
 _CLOSE_TOKEN: Final = _compiled(
     update(schema.tokens).where(schema.tokens.c.token == bindparam("of_token")), ("state", "input")
 )
@@ -119,12 +127,13 @@ def _encoded(append: Append) -> list[_Write]:
         writes.append(_Write(_CLOSE, {"of_arn": arn, "stopped_at": end.stopped_at, **closing}))
     writes += [_Write(_LOG, {"of_arn": arn, "attempt": log.attempt, "text": log.text}) for log in append.logs]
     writes += [_Write(_SHELVE, {name: getattr(row, name) for name in _ARTIFACT}) for row in append.artifacts]
-    return writes + _token_writes(append)
+    return writes + _outside_writes(append)
 
 
-def _token_writes(append: Append) -> list[_Write]:
+def _outside_writes(append: Append) -> list[_Write]:
     writes = [_Write(_CONSUME, {"of_id": id}) for id in append.consumed]
     writes += [_Write(_TOKEN, {**asdict(row), "of_arn": append.execution}) for row in append.tokens]
+    writes += [_Write(_MAP_RUN, asdict(row)) for row in append.map_runs]
     closed = {"state": "closed", "input": None}
     writes += [_Write(_CLOSE_TOKEN, {"of_token": token, **closed}) for token in append.closed_tokens]
     for settled in append.settled:
@@ -193,6 +202,7 @@ class SqlStore(SqlTokens):
         machine_arn: str | None = None,
         version_arn: str | None = None,
         alias_arn: str | None = None,
+        map_run_arn: str | None = None,
         status: str | None = None,
         limit: int = 1000,
         before: int | None = None,
@@ -203,6 +213,7 @@ class SqlStore(SqlTokens):
             table.machine_arn: machine_arn,
             table.version_arn: version_arn,
             table.alias_arn: alias_arn,
+            table.map_run_arn: map_run_arn,
             table.status: status,
         }
         query = query.where(*(column == value for column, value in wanted.items() if value is not None))

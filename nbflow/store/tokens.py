@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Engine,
     Executable,
     bindparam,
     delete,
@@ -54,6 +55,10 @@ _TOKENS: Final = select(
 ).join(schema.executions, schema.executions.c.id == _T.execution)
 
 
+_DRAWN: Final = "SELECT coalesce(sum(seq), 0) FROM sqlite_sequence WHERE name IN ('inbox', 'tokens')"
+"""How many ids these tables have given out."""
+
+
 def settling(*conditions: ColumnElement[bool]) -> tuple[Executable, Executable]:
     """The statements that end the task of the open token ``:of_token`` with ``:fact``: into the inbox, then close.
 
@@ -69,8 +74,12 @@ def settling(*conditions: ColumnElement[bool]) -> tuple[Executable, Executable]:
 class SqlTokens(SqlRegistry):
     """A :class:`nbflow.store.port.Tokens` over an open, migrated database."""
 
-    _observer: sqlite3.Connection | None = None
-    _observing = threading.Lock()
+    def __init__(self, engine: Engine, place: str) -> None:
+        super().__init__(engine, place)
+        self._observer: sqlite3.Connection | None = None
+        self._observing = threading.Lock()
+        self._version = -1
+        self._drawn = 0
 
     def token(self, token: str) -> TokenRow | None:
         rows = self._rows(_TOKENS.where(_T.token == token))
@@ -140,10 +149,13 @@ class SqlTokens(SqlRegistry):
             with self._observing:
                 if self._observer is None:
                     self._observer = sqlite3.connect(self._place, check_same_thread=False)
-                [[version]] = self._observer.execute("PRAGMA data_version")
+                [version] = self._observer.execute("PRAGMA data_version").fetchone()
+                if version != self._version:
+                    self._version = version
+                    [self._drawn] = self._observer.execute(_DRAWN).fetchone()
         except sqlite3.Error as error:
             raise explain(error, self._place) from error
-        return int(version)
+        return self._drawn
 
     def close(self) -> None:
         """Gives the database back."""

@@ -1,4 +1,4 @@
-"""Task tokens, the inbox of what comes from outside, and executions that another execution waits for."""
+"""Task tokens, the inbox of what comes from outside, executions that another one waits for, and Map Runs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,6 +17,27 @@ def upgrade() -> None:
         ["parent_token"],
         sqlite_where=sa.text("parent_token IS NOT NULL"),
     )
+    op.add_column("executions", sa.Column("map_run_arn", sa.Text))
+    op.create_index(
+        "executions_by_map_run",
+        "executions",
+        ["map_run_arn", "status"],
+        sqlite_where=sa.text("map_run_arn IS NOT NULL"),
+    )
+    op.create_table(
+        "map_runs",
+        sa.Column("arn", sa.Text, primary_key=True),
+        sa.Column("execution", sa.Text, nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("started_at", sa.Double, nullable=False),
+        sa.Column("stopped_at", sa.Double),
+        sa.Column("max_concurrency", sa.Integer, nullable=False),
+        sa.Column("tolerated_count", sa.Integer, nullable=False),
+        sa.Column("tolerated_percentage", sa.Double, nullable=False),
+        sa.Column("counts", sa.Text),
+    )
+    op.create_index("map_runs_by_execution", "map_runs", ["execution"])
     op.create_table(
         "tokens",
         sa.Column("id", serial, primary_key=True),
@@ -30,6 +51,7 @@ def upgrade() -> None:
         sa.Column("heartbeat", sa.Integer),
         sa.Column("due", sa.Double),
         sa.Column("heartbeat_due", sa.Double),
+        sqlite_autoincrement=True,
     )
     op.create_index("tokens_queued", "tokens", ["activity", "id"], sqlite_where=sa.text("state = 'queued'"))
     op.create_index("tokens_by_execution", "tokens", ["execution", "attempt"])
