@@ -5,6 +5,7 @@ import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nbflow.artifacts.shelf import Artifact
@@ -160,6 +161,20 @@ class Execution:
     def history(self) -> list[Event]:
         """The events of GetExecutionHistory, in AWS's shapes; ``timestamp`` is seconds since the epoch."""
         return self.connection.service.events(self.arn)
+
+    def to_test(self, path: str | Path | None = None, *, name: str | None = None) -> Path:
+        """Write a pytest file that repeats this run, its tasks mocked with the results that it recorded.
+
+        ``path``: the file, or a folder for ``test_<name>.py``; by default the working directory. ``name``: the test's;
+        by default the machine's. Returns the file's path. Raises NbflowError if the file exists, if the run has not
+        ended or was stopped, and if it would not go the same way on the same results.
+        """
+        from nbflow.testing.recorded import Recording, write_test
+
+        row = self.row
+        definition = self.connection.store.definition(row.definition)
+        records = self.connection.service.records(self.arn)
+        return write_test(Recording(self.machine, row, definition, records), path, name)
 
     @property
     def trace(self) -> Trace:

@@ -92,7 +92,7 @@ def parse(document: Json) -> MockConfig:
     """The configuration that a JSON value holds. Raises MockConfigError."""
     top = _object(document, "the configuration")
     responses = {
-        name: _response(value, f"MockedResponses.{name}")
+        name: responses_of(value, f"MockedResponses.{name}")
         for name, value in _object(top.get("MockedResponses", {}), "MockedResponses").items()
     }
     cases = {
@@ -117,7 +117,8 @@ def _test_cases(value: Json, place: str, responses: Mapping[str, object]) -> dic
 _ATTEMPTS: Final = re.compile(r"(\d+)(?:-(\d+))?")
 
 
-def _response(value: Json, place: str) -> tuple[Response, ...]:
+def responses_of(value: Json, place: str) -> tuple[Response, ...]:
+    """The answers of one mocked response, in the order of the attempts. Raises MockConfigError at ``place``."""
     found = [_answer(key, each, f"{place}.{key}") for key, each in _object(value, place).items()]
     found.sort(key=lambda response: response.first)
     for one, two in pairwise(found):

@@ -8,6 +8,7 @@ import pytest
 
 import nbflow as nf
 from nbflow.client.connection import Connection
+from nbflow.testing import run_machine
 
 
 @nf.task
@@ -81,18 +82,18 @@ def test_dataframes_travel_and_their_length_is_known(connection: Connection) -> 
     table = rows.run(n=3)
     assert isinstance(table, dict)
     assert list(table["table"]["x"]) == [0, 1, 2]
-    failed = rows.start(n=0).wait()
+    failed = run_machine(rows, {"n": 0})
     assert (failed.status, failed.error, failed.cause) == ("FAILED", "NoData", "nothing to report")
 
 
-def test_a_result_that_is_not_what_its_annotation_says(connection: Connection) -> None:
+def test_a_result_that_is_not_what_its_annotation_says() -> None:
     @nf.flow
     def lying():  # type: ignore[no-untyped-def]
         return [double(x) for x in mislabelled()]
 
-    run = lying.start().wait()
+    run = run_machine(lying)
     assert (run.status, run.error) == ("FAILED", "nbflow.WrongResult")
-    assert "mislabelled() returned the str 'not a list'" in run.explain()
+    assert "mislabelled() returned the str 'not a list'" in repr(run)
 
 
 @pytest.mark.parametrize(
@@ -117,12 +118,9 @@ def test_a_name_that_no_machine_can_have() -> None:
         nf.flow(name="no name")(caught.function)
 
 
-def test_globals_mean_what_they_are_when_it_starts(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_globals_mean_what_they_are_when_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "double", nf.Task(lambda x: 3 * x, name="triple"))
-    run = doubled.start(xs=[1])
-    assert run.result() == {"sum": 3, "all": [3]}
+    assert run_machine(doubled, {"xs": [1]}).result() == {"sum": 3, "all": [3]}
 
 
 def test_it_is_drawn(connection: Connection) -> None:

@@ -14,6 +14,7 @@ import nbflow as nf
 from nbflow.client.connection import Connection
 from nbflow.client.machines import read_definition, task_names
 from nbflow.language.values import Json
+from nbflow.testing import run_machine
 from tests.client.machines import LAMBDA, one, task, waiting
 
 DEFINITION: Json = {"StartAt": "Work", "States": {"Work": task("work")}}
@@ -164,6 +165,7 @@ def test_versions_and_aliases_of_a_function_are_the_function() -> None:
     states = {"A": task("work:3", Next="B"), "B": task("work:$LATEST")}
     machine = nf.StateMachine({"StartAt": "A", "States": states}, tasks={"work": work})
     assert repr(machine) == "<nbflow state machine machine: 2 states, starts at 'A'>"
+    assert run_machine(machine, 1).output == {"got": {"got": 1}}
 
 
 # --- starting
