@@ -39,7 +39,7 @@ def play(recordings: Path) -> Score:
     with tempfile.TemporaryDirectory() as folder:
         mocks, report = Path(folder, "mocks.json"), Path(folder, "report.json")
         _run(recordings, "--write-mock-config", str(mocks))
-        connection = Connection(f"sqlite:///{folder}/store.sqlite")
+        connection = Connection(f"sqlite:///{folder}/store.sqlite", limits="aws")
         connection.service.mocks = mock_config.read(mocks)
         listener = listen("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

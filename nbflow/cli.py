@@ -5,6 +5,7 @@ could not be done; 2, the command line is wrong; 130, interrupted. What a comman
 that ``--help`` and mistakes are answered at once.
 """
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -66,6 +67,13 @@ class Status(StrEnum):
     FAILED = "FAILED"
     ABORTED = "ABORTED"
     TIMED_OUT = "TIMED_OUT"
+
+
+class Quotas(StrEnum):
+    """Whose quotas hold for executions."""
+
+    AWS = "aws"
+    LOCAL = "local"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -276,6 +284,18 @@ def server(
         Path | None,
         typer.Option(metavar="FILE", help="Scripted results: a MockConfigFile of Step Functions Local."),
     ] = None,
+    limits: Annotated[
+        Quotas,
+        typer.Option(
+            help="Whose quotas hold: AWS's (256 KiB for a payload, 25,000 events), or this machine's."
+        ),
+    ] = Quotas.AWS,
+    s3_endpoint_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Where S3 is, for the items of Distributed Maps; by default AWS's own."
+        ),
+    ] = None,
     no_auth: Annotated[
         bool,
         typer.Option("--no-auth", help="Ask nobody for keys; only for a server on this machine's loopback."),
@@ -293,7 +313,9 @@ def server(
 
     start.check_place(host, auth=not no_auth)
     functions = _functions(tasks or [])
-    connection = nf.connect(store, dask=dask)
+    if s3_endpoint_url is not None:
+        os.environ["AWS_ENDPOINT_URL_S3"] = s3_endpoint_url
+    connection = nf.connect(store, dask=dask, limits="aws" if limits is Quotas.AWS else "local")
     connection.service.functions = functions
     if mock_config is not None:
         from nbflow.testing.mock_config import read

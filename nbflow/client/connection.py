@@ -22,6 +22,7 @@ from nbflow.pools.cluster import Cluster
 from nbflow.pools.dask import DaskPool
 from nbflow.pools.threads import ThreadPool
 from nbflow.service.arns import names_of
+from nbflow.service.desk import Limits
 from nbflow.service.service import Service
 from nbflow.store.port import ExecutionRow
 from nbflow.store.sql import open_store
@@ -50,7 +51,13 @@ class StoppedWaiting(KeyboardInterrupt):
 class Connection:
     """A store, its artifacts, and the engine that runs executions on them. ``nf.connect`` makes one."""
 
-    def __init__(self, url: str, artifacts: str | None = None, dask: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        artifacts: str | None = None,
+        dask: str | None = None,
+        limits: Limits = "local",
+    ) -> None:
         self.url = url
         self.store = open_store(url)
         self.shelf = Shelf(artifacts or _beside(url))
@@ -63,6 +70,7 @@ class Connection:
             chance=random.SystemRandom(),
         )
         self.service = Service(self.store, self.engine)
+        self.service.limits = limits
         self.leaving = False
         """Do not wait at exit: Ctrl-C has been pressed, or a notebook's kernel ends."""
         self.context = copy_context()
@@ -185,20 +193,25 @@ _lock: Final = threading.RLock()
 
 
 def connect(
-    url: str | None = None, *, artifacts: str | Path | None = None, dask: str | None = None
+    url: str | None = None,
+    *,
+    artifacts: str | Path | None = None,
+    dask: str | None = None,
+    limits: Limits = "local",
 ) -> Connection:
     """Choose where executions are remembered and where their tasks run; it becomes the default of this process.
 
     ``url``: ``sqlite:///PATH``; by default ``$NBFLOW_URL``, else ``.nbflow/nbflow.sqlite`` of this project.
     ``artifacts``: a folder or fsspec URL for DataFrames and other objects; by default ``artifacts`` beside the store.
     ``dask``: a scheduler's address; by default the active ``distributed.Client``, else a LocalCluster on first need.
+    ``limits``: ``aws`` holds new executions to AWS's quotas (256 KiB for a payload, 25,000 events), with its errors.
 
     Raises StoreError if the store cannot be opened; the connection that there was stays.
     """
     global _current
     with _lock:
         url = url or os.environ.get("NBFLOW_URL") or _default_url()
-        opened = Connection(url, None if artifacts is None else str(artifacts), dask)
+        opened = Connection(url, None if artifacts is None else str(artifacts), dask, limits)
         disconnect()
         _current = opened
         _register_exit()

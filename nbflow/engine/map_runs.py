@@ -25,7 +25,7 @@ from nbflow.language.processors import processor
 from nbflow.language.validate import parse
 from nbflow.language.values import Chance, Failure, Json
 from nbflow.machine import Machine, distributed, facts, orders
-from nbflow.machine.context import MAP_RUN
+from nbflow.machine.context import LIMITS, MAP_RUN
 from nbflow.store.port import ExecutionRow, MapRunRow, Store
 from nbflow.tasks.batching import batches
 from nbflow.tasks.job import Outcome
@@ -383,5 +383,6 @@ def _context(row: ExecutionRow, parent: Live, *, express: bool) -> dict[str, Jso
         "Execution": {**given.get("Execution", {}), "Id": row.arn, "Name": row.name},
         "StateMachine": {"Id": row.machine_arn, "Name": row.machine_arn.rpartition(":")[2]},
         "Express": express,
+        LIMITS: given.get(LIMITS),
         MAP_RUN: row.map_run_arn,
     }

@@ -11,6 +11,10 @@ MAP_RUN: Final = "MapRun"
 """The member of what an execution is started with that says that it is a child of a Map Run: the run's ARN."""
 
 
+LIMITS: Final = "Limits"
+"""The member of what an execution is started with that says whose quotas hold for it: ``aws``, or nbflow's own."""
+
+
 def timestamp(at: float) -> str:
     """Seconds since the epoch as AWS writes times: ISO 8601, UTC, milliseconds."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,6 +7,7 @@ from typing import Any, Final
 from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine import records as r
+from nbflow.machine.context import LIMITS
 from nbflow.machine.run import Fork, Frame, Run, Status
 
 ROOT: Final = 0
@@ -77,6 +78,7 @@ def _execution_started(run: Run, record: r.ExecutionStarted) -> None:
     run.input = record.input
     run.context = record.context
     run.started_at = record.at
+    run.limited = record.context.get(LIMITS) == "aws"
     if run.definition.timeout_seconds is not None:
         run.deadline = record.at + run.definition.timeout_seconds
     definition = run.definition

@@ -284,6 +284,8 @@ Record: TypeAlias = (
     | ExecutionTimedOut
 )
 
+EXECUTION_ENDED: Final = (ExecutionSucceeded, ExecutionFailed, ExecutionAborted, ExecutionTimedOut)
+
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder(list[Record]).decode
 

@@ -105,6 +105,8 @@ class Run:
     input: Json = None
     context: dict[str, Json] = field(default_factory=dict)
     started_at: float = 0.0
+    limited: bool = False
+    """Whether AWS's quotas hold for it: 256 KiB for a payload, 25,000 events."""
     deadline: float | None = None
     last_event: int = 0
     next_frame: int = 0

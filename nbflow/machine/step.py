@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from nbflow.language import model
+from nbflow.language.paths import compact
 from nbflow.language.values import Chance, Failure
 from nbflow.machine import facts, orders, records, retries
 from nbflow.machine.context import MAP_RUN, context_object
@@ -13,7 +14,11 @@ from nbflow.machine.evolve import ROOT, evolve
 from nbflow.machine.flow import leave_caught, leave_work
 from nbflow.machine.run import Frame, Run
 from nbflow.machine.states import ENTER, Outcome, leave_wait, start_branch
-from nbflow.machine.turn import Done, Failed, HasActivity, Turn, always
+from nbflow.machine.turn import MOST_EVENTS, Done, Failed, HasActivity, TooManyEvents, Turn, always
+
+DATA_LIMIT: Final = "States.DataLimitExceeded"
+MOST_PAYLOAD: Final = 262_144
+"""Bytes of JSON in UTF-8, under AWS's quotas (AWS guide, "Quotas related to task executions")."""
 
 
 class Step(NamedTuple):
@@ -71,9 +76,10 @@ class Machine:
             _run_to_rest(turn)
         except records.TooMuchData as error:
             # Nothing can be said of the state but that it cannot go on: no Retry or Catch sees this.
-            turn.emit(
-                records.ExecutionFailed(now, "States.DataLimitExceeded", f"The execution holds {error}.")
-            )
+            turn.emit(records.ExecutionFailed(now, DATA_LIMIT, f"The execution holds {error}."))
+        except TooManyEvents:
+            cause = f"The execution reached the maximum number of history events ({MOST_EVENTS})."
+            turn.emit(records.ExecutionFailed(now, retries.TERMINAL, cause))
         return Step(turn.records, _new_orders(turn, cancelling), turn.encoded)
 
     def outstanding(self) -> list[orders.Order]:
@@ -174,6 +180,11 @@ def _task_submitted(turn: Turn, fact: facts.TaskSubmitted) -> None:
 def _task_succeeded(turn: Turn, fact: facts.TaskSucceeded) -> None:
     frame = _attempted(turn, fact.attempt)
     if frame is None:
+        return
+    if _exceeds(turn, fact.output):
+        _task_failed(
+            turn, facts.TaskFailed(fact.attempt, DATA_LIMIT, _too_large(frame.resource or frame.state))
+        )
         return
     if frame.map_run is None:
         turn.emit(records.TaskSucceeded(turn.now, frame.id, fact.output))
@@ -292,12 +303,25 @@ def _settle(turn: Turn, frame: Frame, outcome: Outcome) -> None:
 
 def _exit(turn: Turn, frame: Frame, done: Done) -> None:
     output, origin = done.output, _origin(frame, done.output)
+    if origin == "value" and _exceeds(turn, output):
+        _fail(turn, frame, Failed(DATA_LIMIT, _too_large(frame.state)))
+        return
     kept = output if origin == "value" else None
     turn.emit(
         records.StateExited(turn.now, frame.id, frame.state, done.next, kept, origin, done.assigned or None)
     )
     if done.next is None and frame.id == ROOT:
         turn.emit(records.ExecutionSucceeded(turn.now))
+
+
+def _exceeds(turn: Turn, payload: object) -> bool:
+    """Whether a payload is larger than AWS allows, where that counts."""
+    return turn.run.limited and len(compact(payload).encode("utf-8", "surrogatepass")) > MOST_PAYLOAD
+
+
+def _too_large(name: str) -> str:
+    what = "returned a result with a size exceeding the maximum number of bytes service limit."
+    return f"The state/task '{name}' {what}"
 
 
 def _origin(frame: Frame, output: object) -> records.Origin:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 from nbflow.language.values import Chance, Json, Scope
 from nbflow.machine.context import context_object
 from nbflow.machine.evolve import evolve
-from nbflow.machine.records import Record, TooMuchData, encode
+from nbflow.machine.records import EXECUTION_ENDED, Record, TooMuchData, encode
 from nbflow.machine.run import Frame, Run
 
 BOUND: Final = 256
@@ -15,6 +15,14 @@ BOUND: Final = 256
 
 MOST_BYTES: Final = 64 * 2**20
 """Of one record; and a step that has written so much ends, too."""
+
+MOST_EVENTS: Final = 25_000
+"""Of one execution, under AWS's quotas (AWS guide, "Quotas related to state machine executions")."""
+
+
+class TooManyEvents(Exception):
+    """The history is full. Never leaves the machine."""
+
 
 _NONE: Final[Mapping[str, Json]] = {}
 
@@ -69,8 +77,15 @@ class Turn:
     def emit(self, record: Record) -> None:
         """Decide: remember the record and let it change the state.
 
-        It is written out first, so that what cannot be remembered does not change anything. Raises TooMuchData.
+        It is written out first, so that what cannot be remembered does not change anything. Raises TooMuchData, and
+        TooManyEvents.
         """
+        if (
+            self.run.limited
+            and self.run.last_event >= MOST_EVENTS - 1
+            and not isinstance(record, EXECUTION_ENDED)
+        ):
+            raise TooManyEvents
         text = encode(record)
         if len(text) > MOST_BYTES:
             raise TooMuchData(

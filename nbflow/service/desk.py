@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from nbflow.engine.engine import Engine
 from nbflow.store.port import Store
 from nbflow.tasks.job import Code
 from nbflow.testing.mock_config import MockConfig
+
+Limits: TypeAlias = Literal["local", "aws"]
 
 
 @dataclass(slots=True)
@@ -15,6 +18,8 @@ class Desk:
 
     store: Store
     engine: Engine
+    limits: Limits = "local"
+    """Whose quotas hold for new executions: AWS's, or nbflow's own, which are those of the machine."""
     functions: Mapping[str, Code] = field(default_factory=dict)
     """Code for the tasks of executions that arrive over the API, by the name at the end of a Lambda ARN."""
     own_functions: dict[str, Mapping[str, Code]] = field(default_factory=dict)

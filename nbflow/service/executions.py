@@ -68,7 +68,7 @@ def start_execution(
     row = new_row(
         desk, target, execution_arn(target.machine.name, name), name, input, work, trace_header, parent
     )
-    context = constants(row, target)
+    context = constants(desk, row, target)
     desk.engine.open()
     try:
         desk.engine.start(

@@ -51,7 +51,7 @@ def start_express(
     limit = min(definition.timeout_seconds or LONGEST_EXPRESS, LONGEST_EXPRESS)
     definition = definition.model_copy(update={"timeout_seconds": limit})
     desk.engine.open()
-    ended = desk.engine.express(row, definition, work.tasks, constants(row, target), script=script)
+    ended = desk.engine.express(row, definition, work.tasks, constants(desk, row, target), script=script)
     return row, ended
 
 

@@ -12,7 +12,7 @@ from nbflow.machine.history import Event
 from nbflow.machine.records import Record
 from nbflow.service import executions, histories, machines
 from nbflow.service.arns import execution_arn
-from nbflow.service.desk import Desk
+from nbflow.service.desk import Desk, Limits
 from nbflow.service.errors import ApiError
 from nbflow.service.lookup import execution_of
 from nbflow.service.nested import Nested
@@ -57,6 +57,15 @@ class Service:
     @functions.setter
     def functions(self, functions: Mapping[str, Code]) -> None:
         self.desk.functions = functions
+
+    @property
+    def limits(self) -> Limits:
+        """Whose quotas hold for the executions that are started from now on."""
+        return self.desk.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self.desk.limits = limits
 
     @property
     def mocks(self) -> MockConfig:

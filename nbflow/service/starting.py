@@ -10,6 +10,7 @@ from nbflow.language import model
 from nbflow.language.integrations import integration, is_invocation
 from nbflow.language.validate import resources
 from nbflow.language.values import Json
+from nbflow.machine.context import LIMITS
 from nbflow.service import options
 from nbflow.service.definitions import check_definition
 from nbflow.service.desk import Desk
@@ -130,13 +131,14 @@ def _bindings(tasks: Mapping[str, Code]) -> str:
     )
 
 
-def constants(row: ExecutionRow, target: Target) -> dict[str, Json]:
+def constants(desk: Desk, row: ExecutionRow, target: Target) -> dict[str, Json]:
     """The members of the context object that do not change."""
     role = (target.version or target.machine).role_arn
     return {
         "Execution": {"Id": row.arn, "Name": row.name, "RoleArn": role},
         "StateMachine": {"Id": target.machine.arn, "Name": target.machine.name},
         "Express": target.machine.type == "EXPRESS",
+        **({LIMITS: desk.limits} if desk.limits != "local" else {}),
     }
 
 
