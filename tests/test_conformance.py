@@ -4,11 +4,11 @@ import pytest
 
 from benchmarks.conformance import Score, corpus, page, play, total
 
-LEAST = {"L1": 0.975, "cause": 0.96, "L2": 0.90, "L3": 0.93}
+LEAST = {"L1": 0.996, "cause": 0.985, "L2": 0.99, "L3": 0.99}
 """What has been reached, less the few cases that depend on timing."""
 
-WHOLE = ["aliases_versions", "base", "choice", "express", "intrinsic", "jsonata", "logs", "map", "parallel", "test_state", "validation"]  # fmt: skip
-"""Categories without a miss at L1."""
+WITH_A_MISS = {"api"}
+"""Categories that have one at L1; docs/conformance.md says which, and why."""
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,8 @@ def test_the_answers_are_those_of_aws(score: Score, level: str) -> None:
     assert passed / cases >= LEAST[level], f"{passed} of {cases}"
 
 
-@pytest.mark.parametrize("category", WHOLE)
-def test_a_category_without_a_miss_stays_so(score: Score, category: str) -> None:
-    passed, cases = score[category]["L1"]
-    assert passed == cases
+def test_a_category_without_a_miss_stays_so(score: Score) -> None:
+    assert {category for category, each in score.items() if each["L1"][0] < each["L1"][1]} <= WITH_A_MISS
 
 
 def test_the_page_has_a_line_for_each_category_and_the_sum() -> None:

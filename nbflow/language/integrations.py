@@ -10,6 +10,8 @@ import re
 from functools import cache
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from nbflow.language.values import Json
+
 _REQUEST: Final = frozenset({""})
 _JOB: Final = frozenset({"", ".sync"})
 _CALLBACK: Final = frozenset({"", ".waitForTaskToken"})
@@ -82,6 +84,37 @@ def integration(resource: str) -> Integration:
     name = resource.split(":", 5)[-1]
     names = name.split(":", 2 if name.startswith("aws-sdk:") else 1)
     return Integration("Task", ":".join(names[:-1]), names[-1], pattern)
+
+
+_LISTS: Final = "lists of strings by name"
+_PRESENT: Final = "present"
+
+_PARAMETERS: Final[dict[tuple[str, str], dict[str, str]]] = {
+    ("apigateway", "invoke"): {"Headers": _LISTS, "QueryParameters": _LISTS},
+    ("lambda", "invoke"): {"FunctionName": _PRESENT},
+    ("states", "startExecution"): {"StateMachineArn": _PRESENT},
+}
+"""What a service wants of its parameters: (service, action) → field → kind (AWS guide, the page of each service)."""
+
+
+def wrong_parameters(resource: str, parameters: Json) -> list[str]:
+    """What keeps a task from being started with these parameters, in Step Functions' words."""
+    named = integration(resource)
+    wanted = _PARAMETERS.get((named.service, named.action.partition(".")[0]), {})
+    given = parameters if isinstance(parameters, dict) else {}
+    wrong = []
+    for field, kind in wanted.items():
+        if kind == _PRESENT and field not in given:
+            wrong.append(f"The field '{field}' is required but was missing")
+        elif kind == _LISTS and not _are_lists(given.get(field, {})):
+            wrong.append(f"The value of the field '{field}' has an invalid format")
+    return wrong
+
+
+def _are_lists(value: Json) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(each, list) and all(isinstance(text, str) for text in each) for each in value.values()
+    )
 
 
 def is_invocation(resource: str) -> bool:

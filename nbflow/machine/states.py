@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from nbflow.language import model
 from nbflow.language.choice import choose, instant
-from nbflow.language.integrations import integration
+from nbflow.language.integrations import integration, wrong_parameters
 from nbflow.language.intrinsics import evaluate as call_intrinsic
 from nbflow.language.intrinsics import is_call
 from nbflow.language.jsonata import evaluate, is_expression, mismatch
@@ -172,6 +172,9 @@ def enter_task(turn: Turn, frame: Frame, state: model.Task) -> Outcome:
     if isinstance(given, Failure):
         return given
     arguments, timeout, heartbeat, credentials = given
+    if wrong := wrong_parameters(state.resource, arguments):
+        unfit = f"The Parameters '{compact(arguments)}' could not be used to start the Task"
+        return Failure(retries.TERMINAL, f"{unfit}: [{', '.join(wrong)}]")
     origin: records.Origin = "input" if arguments is frame.data else "value"
     kept = None if origin == "input" else arguments
     turn.emit(

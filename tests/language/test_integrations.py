@@ -2,7 +2,7 @@
 
 import pytest
 
-from nbflow.language.integrations import Integration, check, integration, is_invocation
+from nbflow.language.integrations import Integration, check, integration, is_invocation, wrong_parameters
 
 KNOWN = [
     "arn:aws:lambda:eu-west-1:123456789012:function:work",
@@ -74,3 +74,27 @@ def test_an_invocation_names_its_function_in_the_arguments() -> None:
     assert is_invocation("arn:aws:states:::lambda:invoke")
     assert is_invocation("arn:aws:states:::lambda:invoke.waitForTaskToken")
     assert not is_invocation("arn:aws:lambda:us-east-1:000000000000:function:invoke")
+
+
+INVOKE = "arn:aws:states:::lambda:invoke"
+GATEWAY = "arn:aws:states:::apigateway:invoke"
+
+WRONG = [
+    (INVOKE, {}, ["The field 'FunctionName' is required but was missing"]),
+    (INVOKE, "text", ["The field 'FunctionName' is required but was missing"]),
+    (f"{INVOKE}.waitForTaskToken", {"FunctionName": "f"}, []),
+    ("arn:aws:states:::states:startExecution.sync:2", {}, ["The field 'StateMachineArn' is required but was missing"]),
+    (GATEWAY, {}, []),
+    (GATEWAY, {"Headers": {"a": ["b"]}, "QueryParameters": {}}, []),
+    (GATEWAY, {"Headers": {"a": "b"}}, ["The value of the field 'Headers' has an invalid format"]),
+    (GATEWAY, {"Headers": [], "QueryParameters": {"a": [1]}}, [
+        "The value of the field 'Headers' has an invalid format",
+        "The value of the field 'QueryParameters' has an invalid format",
+    ]),
+    ("arn:aws:lambda:us-east-1:000000000000:function:f", {}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("resource", "parameters", "wrong"), WRONG)
+def test_parameters_that_do_not_fit(resource: str, parameters: object, wrong: list[str]) -> None:
+    assert wrong_parameters(resource, parameters) == wrong
