@@ -1,6 +1,6 @@
 """``make bench``: what nbflow costs, as ratios to a floor or a peer measured in the same run.
 
-    python -m benchmarks [NAME …]      names: import, compile, memory, durable, map, job, panel
+    python -m benchmarks [NAME …]      names: import, compile, memory, durable, api, map, job, panel
 
 Absolute times depend on the machine; ratios much less. Each figure is the median of several rounds, and where two
 things are compared their rounds take turns. The aims are those that the project has set itself.
@@ -157,6 +157,13 @@ def bench_durable(rounds: int = 5, count: int = 500) -> None:
     shutil.rmtree(folder)
 
 
+def bench_api() -> None:
+    """Starts over HTTP, and an activity worker's wait for its task."""
+    from benchmarks.api import measure
+
+    measure(say)
+
+
 def noop(item: int) -> int:
     return item
 
@@ -285,6 +292,7 @@ BENCHES = {
     "compile": bench_compile,
     "memory": bench_memory,
     "durable": bench_durable,
+    "api": bench_api,
     "map": bench_map,
     "job": bench_job,
     "panel": bench_panel,

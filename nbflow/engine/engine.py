@@ -272,7 +272,6 @@ class Engine:
                 self._wake.clear()
                 self._signalled = False
                 self._turns.turn()
-                self._mind_the_store()
                 await asyncio.sleep(0)  # let other tasks of the loop run
         except Exception:
             _log.exception("the engine stops; what has been recorded is unharmed")
@@ -293,6 +292,7 @@ class Engine:
 
     async def _until_something(self) -> None:
         """Wait for a fact or for the next time at which something is due."""
+        self._mind_the_store()
         due = self._turns.next_due()
         timeout = None if due is None else max(0.0, due - self._clock.now())
         with suppress(TimeoutError):  # it is due: the turn finds it

@@ -15,6 +15,9 @@ SHORTEST: Final = 0.002
 LONGEST: Final = 0.05
 """Seconds between two looks: a twentieth of the time since the last change, within these."""
 
+LINGER: Final = 5.0
+"""Seconds for which the thread stays when nobody listens any more."""
+
 _log = logging.getLogger(__name__)
 
 Listener: TypeAlias = Callable[[], None]
@@ -32,12 +35,14 @@ class Watch:
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def subscribe(self, listener: Listener) -> None:
         """Listen from now on."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
             self._changed_at = time.monotonic()
+            self._wake.notify()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="nbflow-watch", daemon=True)
                 self._thread.start()
@@ -52,6 +57,7 @@ class Watch:
         """Nobody listens any longer. Waits for the look that is under way."""
         with self._lock:
             self._listeners = ()
+            self._closed = True
             thread = self._thread
             self._wake.notify()
         if thread is not None and thread is not threading.current_thread():
@@ -73,6 +79,8 @@ class Watch:
             except StoreError as error:
                 _log.warning("%s It is looked at again.", error)
             with self._lock:
+                if not self._listeners and not self._closed:
+                    self._wake.wait(LINGER)  # a thread is dearer than a rest
                 if not self._listeners:
                     self._thread = None
                     return

@@ -5,9 +5,12 @@ version's number is drawn only once, whichever process asks.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from contextlib import closing
+from functools import cache
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Engine, Executable, Row, Select, Table, delete, func, select, update
+from sqlalchemy import Engine, Executable, Row, Select, Table, bindparam, delete, func, select, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 
 from nbflow.store import schema
@@ -17,12 +20,17 @@ from nbflow.store.port import ActivityRow, AliasRow, MachineRow, MapRunRow, Stor
 _T = TypeVar("_T")
 
 
+_MOST_KNOWN: Final = 100
+"""Definitions that are remembered here."""
+
+
 class SqlRegistry:
     """A :class:`nbflow.store.port.Registry` and ``MapRuns`` over an open, migrated database."""
 
     def __init__(self, engine: Engine, place: str) -> None:
         self._engine = engine
         self._place = place
+        self._definitions: dict[str, str] = {}
 
     # --- machines
 
@@ -45,10 +53,16 @@ class SqlRegistry:
         return [MachineRow(**row._mapping) for row in self._rows(select(schema.machines).order_by(*order))]
 
     def definition(self, sha256: str) -> str:
+        known = self._definitions.get(sha256)
+        if known is not None:  # its digest is its name: it never changes
+            return known
         rows = self._rows(select(schema.definitions.c.text).where(schema.definitions.c.sha256 == sha256))
         if not rows:
             raise StoreError(f"The store {self._place} holds no definition {sha256}.")
-        return str(rows[0].text)
+        if len(self._definitions) >= _MOST_KNOWN:
+            self._definitions.clear()
+        self._definitions[sha256] = text = str(rows[0].text)
+        return text
 
     def add_definition(self, definition: str) -> str:
         sha256 = digest(definition)
@@ -187,8 +201,17 @@ class SqlRegistry:
     # --- statements
 
     def _one(self, make: Callable[..., _T], table: Table, arn: str) -> _T | None:
-        rows = self._rows(select(table).where(table.c.arn == arn))
-        return make(**rows[0]._mapping) if rows else None
+        row = self._first(by_arn(table), arn)
+        return None if row is None else make(**dict(zip(table.c.keys(), row, strict=True)))
+
+    def _first(self, statement: str, value: str) -> tuple[Any, ...] | None:
+        """The first row of a statement that asks for one value: on the driver, at a third of SQLAlchemy's time."""
+        with explained(self._place), closing(self._engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(statement, (value,))
+            found: tuple[Any, ...] | None = cursor.fetchone()
+            cursor.close()
+            return found
 
     def _rows(self, query: Select[*tuple[Any, ...]], **parameters: Any) -> Sequence[Row[*tuple[Any, ...]]]:
         with explained(self._place), self._engine.connect() as connection:
@@ -198,6 +221,13 @@ class SqlRegistry:
         """All or nothing. Answers how many rows were changed."""
         with explained(self._place), self._engine.connect() as connection, transaction(connection):
             return sum(connection.execute(statement).rowcount for statement in statements)
+
+
+@cache
+def by_arn(table: Table) -> str:
+    """The statement that selects the row of an ARN, with all columns in their order."""
+    statement = select(table).where(table.c.arn == bindparam("arn"))
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))
 
 
 def _values(table: Table, row: object) -> dict[str, Any]:
