@@ -86,29 +86,21 @@ def integration(resource: str) -> Integration:
     return Integration("Task", ":".join(names[:-1]), names[-1], pattern)
 
 
-_LISTS: Final = "lists of strings by name"
-_PRESENT: Final = "present"
-
-_PARAMETERS: Final[dict[tuple[str, str], dict[str, str]]] = {
-    ("apigateway", "invoke"): {"Headers": _LISTS, "QueryParameters": _LISTS},
-    ("lambda", "invoke"): {"FunctionName": _PRESENT},
-    ("states", "startExecution"): {"StateMachineArn": _PRESENT},
+_LISTS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("apigateway", "invoke"): ("Headers", "QueryParameters"),
 }
-"""What a service wants of its parameters: (service, action) → field → kind (AWS guide, the page of each service)."""
+"""Parameters that are lists of strings by name: (service, action) → fields (AWS guide, "Call API Gateway")."""
 
 
 def wrong_parameters(resource: str, parameters: Json) -> list[str]:
     """What keeps a task from being started with these parameters, in Step Functions' words."""
     named = integration(resource)
-    wanted = _PARAMETERS.get((named.service, named.action.partition(".")[0]), {})
-    given = parameters if isinstance(parameters, dict) else {}
-    wrong = []
-    for field, kind in wanted.items():
-        if kind == _PRESENT and field not in given:
-            wrong.append(f"The field '{field}' is required but was missing")
-        elif kind == _LISTS and not _are_lists(given.get(field, {})):
-            wrong.append(f"The value of the field '{field}' has an invalid format")
-    return wrong
+    fields = _LISTS.get((named.service, named.action.partition(".")[0]), ())
+    return [
+        f"The value of the field '{field}' has an invalid format"
+        for field in fields
+        if isinstance(parameters, dict) and not _are_lists(parameters.get(field, {}))
+    ]
 
 
 def _are_lists(value: Json) -> bool:

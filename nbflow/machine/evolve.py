@@ -13,7 +13,7 @@ from nbflow.machine.run import Fork, Frame, Run, Status
 ROOT: Final = 0
 """The id of the frame that is the run itself."""
 
-HIDDEN: Final = frozenset({r.TaskCancelled, r.WaitStarted, r.RetryScheduled})
+HIDDEN: Final = frozenset({r.TaskCancelled, r.WaitStarted, r.RetryScheduled, r.ExecutionRetired})
 """Records that AWS never shows; they take no event id."""
 
 _OF_BRANCHES: Final = frozenset({r.BranchStarted, r.BranchSucceeded, r.BranchFailed, r.BranchAborted})
@@ -350,6 +350,10 @@ def _fork_failed(run: Run, record: r.ForkFailed) -> None:
     _refresh(run, frame)
 
 
+def _execution_retired(run: Run, record: r.ExecutionRetired) -> None:
+    run.retired = True
+
+
 def _execution_succeeded(run: Run, record: r.ExecutionSucceeded) -> None:
     run.output = run.frames[ROOT].data
     _end(run, "SUCCEEDED", record.at)
@@ -401,6 +405,7 @@ _EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
     r.BranchAborted: _branch_aborted,
     r.ForkSucceeded: _fork_succeeded,
     r.ForkFailed: _fork_failed,
+    r.ExecutionRetired: _execution_retired,
     r.ExecutionSucceeded: _execution_succeeded,
     r.ExecutionFailed: _execution_ended("FAILED"),
     r.ExecutionAborted: _execution_ended("ABORTED"),

@@ -80,6 +80,10 @@ class Stop(_Fact, frozen=True):
     cause: str | None = None
 
 
+class Retire(_Fact, frozen=True):
+    """Its state machine is deleted: the execution ends when it would enter its next state."""
+
+
 class Fail(_Fact, frozen=True):
     """The shell cannot go on with the execution."""
 
@@ -98,6 +102,7 @@ Fact: TypeAlias = (
     | Tick
     | Continue
     | Stop
+    | Retire
     | Fail
 )
 

@@ -231,6 +231,12 @@ class ForkFailed(_Record, frozen=True):
     cause: str | None = None
 
 
+class ExecutionRetired(_Record, frozen=True):
+    """No further state is to be entered. Not shown by AWS."""
+
+    at: float
+
+
 class ExecutionSucceeded(_Record, frozen=True):
     at: float
 
@@ -278,6 +284,7 @@ Record: TypeAlias = (
     | BranchAborted
     | ForkSucceeded
     | ForkFailed
+    | ExecutionRetired
     | ExecutionSucceeded
     | ExecutionFailed
     | ExecutionAborted

@@ -107,6 +107,8 @@ class Run:
     started_at: float = 0.0
     limited: bool = False
     """Whether AWS's quotas hold for it: 256 KiB for a payload, 25,000 events."""
+    retired: bool = False
+    """Whether it ends before its next state."""
     deadline: float | None = None
     last_event: int = 0
     next_frame: int = 0

@@ -251,6 +251,11 @@ def _stop(turn: Turn, fact: facts.Stop) -> None:
         turn.emit(records.ExecutionAborted(turn.now, fact.error, fact.cause))
 
 
+def _retire(turn: Turn, fact: facts.Retire) -> None:
+    if turn.run.status == "RUNNING" and not turn.run.retired:
+        turn.emit(records.ExecutionRetired(turn.now))
+
+
 def _fail_all(turn: Turn, fact: facts.Fail) -> None:
     if turn.run.status == "RUNNING":
         turn.emit(records.ExecutionFailed(turn.now, fact.error, fact.cause))
@@ -271,6 +276,7 @@ _TAKE: Final[dict[type[Any], Callable[[Turn, Any], None]]] = {
     facts.Tick: _tick,
     facts.Continue: _continue,
     facts.Stop: _stop,
+    facts.Retire: _retire,
     facts.Fail: _fail_all,
 }
 
@@ -284,6 +290,8 @@ def _run_to_rest(turn: Turn) -> None:
         frame = run.frames[next(iter(run.ready))]
         if frame.phase == "FORK":
             _advance_fork(turn, frame)
+        elif run.retired:
+            turn.emit(records.ExecutionAborted(turn.now))
         else:
             turn.emit(records.StateEntered(turn.now, frame.id, frame.state))
             state = frame.current

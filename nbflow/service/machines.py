@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from nbflow.language.values import Json
+from nbflow.machine import facts
 from nbflow.service import options, tags
 from nbflow.service.arns import ROLE, check_name, machine_arn, machine_ref
 from nbflow.service.definitions import check_definition, diagnostics, variable_references
@@ -200,7 +201,8 @@ def list_state_machines(
 def delete_state_machine(desk: Desk, state_machine_arn: str) -> dict[str, Json]:
     """AWS, DeleteStateMachine: also its versions and aliases; no error if there is none.
 
-    Its executions are stopped; until the last one has ended, the machine is there with the status DELETING.
+    Its executions end before their next state; until the last one has ended, the machine is there with the status
+    DELETING. Those that do not run in this process are stopped.
     """
     ref = machine_ref(state_machine_arn)
     if ref.qualifier:
@@ -208,7 +210,10 @@ def delete_state_machine(desk: Desk, state_machine_arn: str) -> dict[str, Json]:
         raise ApiError("ValidationException", message, "give the state machine's own ARN")
     desk.store.set_machine_status(ref.arn, "DELETING")
     for row in desk.store.executions(machine_arn=ref.arn, status="RUNNING"):
-        stop(desk, row)
+        if desk.engine.ended(row.arn) is None:
+            stop(desk, row)
+        else:
+            desk.engine.post(row.arn, facts.Retire())
     present(desk, ref.arn)
     return {}
 

@@ -173,13 +173,13 @@ RESOURCES = {
 
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_service_tasks_have_a_type_and_a_resource(resource: str) -> None:
-    driver = Driver(one(Type="Task", Resource=resource, Parameters={"a": 1}), {"S": echo}).go()
+    driver = Driver(one(Type="Task", Resource=resource, Parameters={"StateMachineArn": 1}), {"S": echo}).go()
     kind, action = RESOURCES[resource]
     assert event(driver, "TaskScheduled")["taskScheduledEventDetails"] == {
         "resourceType": kind,
         "resource": action,
         "region": "us-east-1",
-        "parameters": '{"a":1}',
+        "parameters": '{"StateMachineArn":1}',
     }
     assert event(driver, "TaskSucceeded")["taskSucceededEventDetails"]["resource"] == action
 

@@ -104,18 +104,6 @@ class Office:
         status: str = self.service.describe_execution(execution)["status"]
         return status
 
-    def hold(self) -> threading.Event:
-        """Keep the engine's thread from its next turns until the event is set."""
-        reached, release = threading.Event(), threading.Event()
-
-        def wait() -> None:
-            reached.set()
-            release.wait(10)
-
-        self._in_thread(wait)
-        reached.wait(10)
-        return release
-
     def settled(self) -> None:
         """Return when the engine has done what it was about to do."""
         done = threading.Event()
