@@ -1,11 +1,12 @@
 """``make bench``: what nbflow costs, as ratios to a floor or a peer measured in the same run.
 
-    python -m benchmarks [NAME …]      names: import, compile, memory, durable, api, map, job, panel
+    python -m benchmarks [NAME …]      names: import, compile, memory, durable, transitions, api, map, job, panel
 
 Absolute times depend on the machine; ratios much less. Each figure is the median of several rounds, and where two
 things are compared their rounds take turns. The aims are those that the project has set itself.
 """
 
+import json
 import random
 import shutil
 import sqlite3
@@ -136,10 +137,7 @@ def bench_durable(rounds: int = 5, count: int = 500) -> None:
         rows = list(store.journal(arn))
         commits, size = len(rows), sum(len(row.records) for row in rows) // len(rows)
 
-    raw = sqlite3.connect(folder / "raw.sqlite", isolation_level=None)
-    raw.execute("PRAGMA journal_mode=WAL")
-    raw.execute("PRAGMA synchronous=NORMAL")
-    raw.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
+    raw = raw_database(folder)
 
     def floor() -> None:
         body = "x" * size
@@ -151,10 +149,59 @@ def bench_durable(rounds: int = 5, count: int = 500) -> None:
     ratio = seconds[0] / seconds[1]
     figure = f"{ratio:.2f}× ({seconds[0] / commits * 1e6:.0f} µs : {seconds[1] / commits * 1e6:.0f} µs)"
     say("a durable step : a raw single-row commit", figure, ratio, ("<=", 3.5))
+    rate = count / seconds[0]
+    say("Standard transitions (Task, two commits)", f"{rate:,.0f}/s", rate, (">=", 1500))
     engine.close()
     store.close()
     raw.close()
     shutil.rmtree(folder)
+
+
+def bench_transitions(rounds: int = 5, count: int = 1000) -> None:
+    """Pass states one after the other, Express and Standard, against raw commits: AWS allows 1,500 a second."""
+    import nbflow as nf
+    from nbflow.client.connection import current
+
+    states: dict[str, Any] = {f"S{n}": {"Type": "Pass", "Next": f"S{n + 1}"} for n in range(count)}
+    states[f"S{count}"] = {"Type": "Succeed"}
+    definition = json.dumps({"StartAt": "S0", "States": states})
+    with store() as folder:
+        call = current().service.call
+        role = "arn:aws:iam::000000000000:role/bench"
+        arns = {
+            type: call(
+                "CreateStateMachine", {"name": type, "definition": definition, "roleArn": role, "type": type}
+            )["stateMachineArn"]
+            for type in ("EXPRESS", "STANDARD")
+        }
+        raw = raw_database(folder)
+
+        def express() -> None:
+            assert call("StartSyncExecution", {"stateMachineArn": arns["EXPRESS"]})["status"] == "SUCCEEDED"
+
+        def standard() -> None:
+            started = call("StartExecution", {"stateMachineArn": arns["STANDARD"]})["executionArn"]
+            nf.Execution(started, current()).wait()
+
+        def floor() -> None:
+            for _ in range(count):
+                raw.execute("INSERT INTO t (body) VALUES (?)", ("x" * 200,))
+
+        express(), standard()
+        seconds = in_turn(rounds, express, standard, floor)
+        for name, taken in zip(("Express", "Standard"), seconds, strict=False):
+            figure = f"{count / taken:,.0f}/s ({count / seconds[2]:,.0f} raw commits/s)"
+            say(f"{name} transitions (Pass)", figure, count / taken, (">=", 1500))
+        raw.close()
+
+
+def raw_database(folder: Path) -> sqlite3.Connection:
+    """A table in SQLite, as nbflow's is set up."""
+    raw = sqlite3.connect(folder / "raw.sqlite", isolation_level=None)
+    raw.execute("PRAGMA journal_mode=WAL")
+    raw.execute("PRAGMA synchronous=NORMAL")
+    raw.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)")
+    return raw
 
 
 def bench_api() -> None:
@@ -292,6 +339,7 @@ BENCHES = {
     "compile": bench_compile,
     "memory": bench_memory,
     "durable": bench_durable,
+    "transitions": bench_transitions,
     "api": bench_api,
     "map": bench_map,
     "job": bench_job,

@@ -1,6 +1,6 @@
 """``make conformance``: AWS's recorded answers, played against this server, and the page that tells the score.
 
-    python -m benchmarks.conformance          writes docs/conformance.md
+    python -m benchmarks.conformance          writes docs/conformance.md, and the score in README.md
 
 The recordings lie in ``../shared/conformance``, or where ``NBFLOW_CONFORMANCE`` says; they are never copied. Their
 runner is a program of its own that speaks to the server with stock boto3.
@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,6 +86,29 @@ def page(score: Score) -> str:
     return TEXT.format(table="\n".join(lines))
 
 
+BEGIN, END = "<!-- score -->", "<!-- /score -->"
+
+
+def with_score(readme: str, score: Score) -> str:
+    """The README with the score between its two marks."""
+    head, _, rest = readme.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    whole, sum_ = [], total(score)
+    short = []
+    for category in sorted(score):
+        passed = {level: f"{each[0]}/{each[1]}" for level, each in score[category].items() if each[1]}
+        if all(each[0] == each[1] for each in score[category].values()):
+            whole.append(f"{category} {passed['L1']}")
+        else:
+            short.append(f"{category} " + ", ".join(f"{level} {text}" for level, text in passed.items()))
+    lines = [
+        " · ".join(f"**{level}** {_cell(*sum_[level])}" for level in LEVELS) + ".",
+        f"Everything right in {', '.join(whole)}.",
+        *([f"Not everything in {'; '.join(short)}."] if short else []),
+    ]
+    return f"{head}{BEGIN}\n" + "\n".join(textwrap.fill(line, 118) for line in lines) + f"\n{END}{tail}"
+
+
 def _cell(passed: int, cases: int) -> str:
     return f"{passed} of {cases} ({passed / cases:.1%})" if cases else ""
 
@@ -127,6 +151,8 @@ def main() -> None:
         )
     score = play(recordings)
     PAGE.write_text(page(score), encoding="utf-8")
+    readme = ROOT / "README.md"
+    readme.write_text(with_score(readme.read_text(encoding="utf-8"), score), encoding="utf-8")
     print(", ".join(f"{level}: {_cell(*passed)}" for level, passed in total(score).items()))
 
 

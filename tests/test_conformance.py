@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.conformance import Score, corpus, page, play, total
+from benchmarks.conformance import Score, corpus, page, play, total, with_score
 
 LEAST = {"L1": 0.996, "cause": 0.985, "L2": 0.99, "L3": 0.99}
 """What has been reached, less the few cases that depend on timing."""
@@ -35,3 +35,15 @@ def test_the_page_has_a_line_for_each_category_and_the_sum() -> None:
     made = page({"base": {"L1": (3, 4), "cause": (0, 0), "L2": (1, 2), "L3": (1, 1)}})
     assert "| base | 3 of 4 (75.0%) |  | 1 of 2 (50.0%) | 1 of 1 (100.0%) |" in made
     assert "| **all** | 3 of 4 (75.0%) |" in made
+
+
+def test_the_readme_has_the_score_between_its_marks() -> None:
+    whole = {"L1": (4, 4), "cause": (0, 0), "L2": (2, 2), "L3": (1, 1)}
+    made = with_score(
+        "a\n<!-- score -->\nold\n<!-- /score -->\nb\n", {"base": whole, "map": {**whole, "L3": (0, 1)}}
+    )
+    assert made.startswith("a\n<!-- score -->\n**L1** 8 of 8 (100.0%)")
+    assert made.endswith("\n<!-- /score -->\nb\n")
+    assert "Everything right in base 4/4." in made
+    assert "Not everything in map L1 4/4, L2 2/2, L3 0/1." in made
+    assert "old" not in made
