@@ -54,6 +54,10 @@ class Stop(Struct, frozen=True):
     cause: str | None = None
 
 
+class Redrive(Struct, frozen=True):
+    """Someone goes on with an execution that has failed, timed out or been stopped (RedriveExecution)."""
+
+
 class Fail(Struct, frozen=True):
     """The shell cannot go on with the execution."""
 
@@ -61,4 +65,4 @@ class Fail(Struct, frozen=True):
     cause: str
 
 
-Fact: TypeAlias = Start | TaskSucceeded | TaskFailed | Cancelled | Tick | Continue | Stop | Fail
+Fact: TypeAlias = Start | TaskSucceeded | TaskFailed | Cancelled | Tick | Continue | Stop | Redrive | Fail

@@ -190,6 +190,26 @@ def _stop(turn: Turn, fact: facts.Stop) -> None:
         turn.emit(records.ExecutionAborted(turn.now, fact.error, fact.cause))
 
 
+def _redrive(turn: Turn, fact: facts.Redrive) -> None:
+    if turn.run.ended and ROOT in turn.run.lost:
+        turn.emit(records.ExecutionRedriven(turn.now))
+        _go_on(turn, turn.run.frames[ROOT])
+
+
+def _go_on(turn: Turn, frame: Frame) -> None:
+    """A frame has been taken up again: its handler acts once more, though the state is not entered again.
+
+    A Parallel or Map whose branches had all succeeded is left with their results.
+    """
+    if frame.phase != "ENTERED":
+        return
+    state = frame.current
+    if isinstance(state, model.Map | model.Parallel) and frame.result is not None:
+        _settle(turn, frame, _leave_work(turn, frame))
+    else:
+        _settle(turn, frame, ENTER[type(state)](turn, frame, state))
+
+
 def _fail_all(turn: Turn, fact: facts.Fail) -> None:
     if turn.run.status == "RUNNING":
         turn.emit(records.ExecutionFailed(turn.now, fact.error, fact.cause))
@@ -207,6 +227,7 @@ _TAKE: Final[dict[type[Any], Callable[[Turn, Any], None]]] = {
     facts.Tick: _tick,
     facts.Continue: _continue,
     facts.Stop: _stop,
+    facts.Redrive: _redrive,
     facts.Fail: _fail_all,
 }
 
@@ -304,9 +325,8 @@ def _advance_fork(turn: Turn, frame: Frame) -> None:
     assert isinstance(state, model.Map | model.Parallel)
     failed: Frame | None = None
     for id in list(fork.pending):
-        child = turn.run.frames[id]
-        if child.phase == "FAILED":
-            failed = failed or child
+        if id in turn.run.lost:
+            failed = failed or turn.run.lost[id]
         elif turn.full:
             return
         else:
@@ -315,12 +335,17 @@ def _advance_fork(turn: Turn, frame: Frame) -> None:
         _fork_failed(turn, frame, failed)
         return
     while fork.room and not turn.full:
+        if fork.again:
+            child = turn.run.lost[fork.again[-1]]
+            turn.emit(records.BranchRedriven(turn.now, child.id))
+            _go_on(turn, child)
+            continue
         failure = start_branch(turn, frame, state)
         if failure is not None:
             if _abort_live(turn, frame):
                 _settle(turn, frame, failure)
             return
-    if not fork.pending and not fork.live and fork.spawned == fork.total:
+    if not fork.pending and fork.over:
         turn.emit(records.ForkSucceeded(turn.now, frame.id))
         _settle(turn, frame, _leave_work(turn, frame))
 
