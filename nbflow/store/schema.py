@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The newest migration. Migrations are numbered with four digits, so that their names sort."""
 VERSION_TABLE: Final = "nbflow_version"
 """Not alembic's default name: its presence tells that a database is a store of ours."""
@@ -121,6 +121,9 @@ executions = Table(
     Column("version_arn", Text),
     Column("alias_arn", Text),
     Column("revision", Text),
+    Column("redrive_count", Integer, nullable=False, server_default="0"),
+    Column("redrive_date", Double),
+    Column("redrive_tokens", Text),
     Index("executions_by_machine", "machine_arn", "status"),
     Index("executions_by_start", "started_at"),
 )
