@@ -28,6 +28,10 @@ class AlreadyExists(NbflowError):
     """An execution of this ARN is in the store already."""
 
 
+class NothingToRedrive(EngineError):
+    """The execution failed before it began."""
+
+
 class Arrival(NamedTuple):
     """A fact with what is to be recorded beside it."""
 
@@ -35,6 +39,8 @@ class Arrival(NamedTuple):
     outcome: Outcome | None = None
     at: float = 0.0
     """A timer's time: the step's time is not before it, even if the clock has been set back."""
+    redrive: "Live | None" = None
+    """With Redrive: the execution as its journal tells of it, with what does its tasks from now on."""
 
 
 def promise() -> Future[None]:
@@ -67,7 +73,7 @@ class Live:
     refusals: int = 0
     """How often in a row the store has refused its next step. Until it takes it, nothing more is decided."""
     started: Future[None] = field(default_factory=promise)
-    """Done when its first step is durable."""
+    """Done when its first step is durable, or that by which it is redriven."""
     ended: Future[None] = field(default_factory=promise)
     """Done when its end is durable."""
 

@@ -17,7 +17,7 @@ from nbflow.artifacts.values import references
 from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
 from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live
-from nbflow.engine.rows import artifact_of, artifact_row, closing
+from nbflow.engine.rows import artifact_of, artifact_row, closing, redriving
 from nbflow.errors import NbflowError
 from nbflow.machine import Machine, facts, orders
 from nbflow.machine.records import FORMAT, Record, decode, join
@@ -121,9 +121,23 @@ class Turns:
         for attempt in live.submitted:
             for pool in (self._ordinary, self._scattered):
                 pool.cancel(live.row.arn, attempt)
+        self._turn_away(live, error)
         for future in (live.started, live.ended):
             if not future.done():
                 future.set_exception(error)
+
+    def _turn_away(self, live: Live, error: NbflowError) -> None:
+        """Empty the mailbox, and tell those who ask for a redrive."""
+        for arrival in live.mailbox:
+            if arrival.redrive is not None and arrival.redrive is not live:
+                arrival.redrive.started.set_exception(error)
+        live.mailbox.clear()
+
+    def leave(self) -> None:
+        """Forget all executions: the engine is closed."""
+        self._deliver()  # whoever asks for a redrive waits for an answer
+        for live in list(self.live.values()):
+            self.drop(live, EngineError(f"{live.row.arn} was left as last recorded: its engine was closed"))
 
     # --- take in
 
@@ -139,6 +153,8 @@ class Turns:
         while self._inbox:
             execution, arrival = self._inbox.popleft()
             live = self.live.get(execution)
+            if live is None and arrival.redrive is not None:
+                live = self.live[execution] = arrival.redrive
             if live is not None:
                 if arrival.outcome is not None:
                     live.submitted.discard(arrival.outcome.attempt)
@@ -156,7 +172,7 @@ class Turns:
 
     def _steps(self, live: Live) -> Decided | None:
         machine, now = live.machine, self._clock.now()
-        ended, first_event = machine.run.ended, machine.run.last_event + 1
+        ended, first_event, redrives = machine.run.ended, machine.run.last_event + 1, machine.run.redrives
         records: list[Record] = []
         encoded: list[bytes] = []
         new_orders: deque[orders.Order] = deque()
@@ -164,6 +180,11 @@ class Turns:
         size = 0
         while live.mailbox and len(records) < MOST_RECORDS and size < MOST_BYTES:
             arrival = live.mailbox.popleft()
+            if arrival.redrive is not None:
+                if records or not machine.run.redrivable:
+                    self._refuse(live, arrival.redrive)
+                    continue
+                new_orders += self._take_over(live, arrival.redrive)
             step = machine.step(arrival.fact, max(now, arrival.at))
             records += step.records
             encoded += step.encoded
@@ -175,10 +196,13 @@ class Turns:
                     new_orders.append(order)
             if arrival.outcome is not None and step.records:
                 outcomes.append(arrival.outcome)
+            if arrival.redrive is not None:
+                break  # whoever redrives it too finds it as this one has left it
         if not live.mailbox:
             self._with_mail.pop(live.row.arn, None)
         if not records:
             return None
+        redriven = machine.run.redrives > redrives
         made = [artifact for outcome in outcomes for artifact in outcome.artifacts]
         if live.step == 0:
             made += live.brought
@@ -190,12 +214,29 @@ class Turns:
             records=join(encoded),
             format=FORMAT,
             opened=live.row if live.step == 0 else None,
-            closed=closing(machine.run) if machine.run.ended and not ended else None,
+            redriven=redriving(machine.run, live.row) if redriven else None,
+            closed=closing(machine.run) if machine.run.ended and (redriven or not ended) else None,
             logs=tuple(LogRow(outcome.attempt, outcome.log) for outcome in outcomes if outcome.log),
             artifacts=tuple(artifact_row(artifact, now) for artifact in made),
         )
         self._know(made)
         return Decided(live, records, new_orders, append)
+
+    def _take_over(self, live: Live, fresh: Live) -> list[orders.Order]:
+        """An ended execution is redriven. Returns what it owes still, if it has not been here."""
+        if live is fresh:
+            return [orders.CancelTask(attempt) for attempt in live.machine.run.cancelling]
+        live.row, live.codes, live.directory, live.script = fresh.row, fresh.codes, fresh.directory, None
+        live.started, live.ended = fresh.started, fresh.ended
+        return []
+
+    def _refuse(self, live: Live, fresh: Live) -> None:
+        """Somebody else has redriven it, or it is only about to end."""
+        error = AlreadyExists(f"execution {live.row.arn} has gone on meanwhile")
+        if live is fresh:
+            self.drop(live, error)
+        else:
+            fresh.started.set_exception(error)
 
     def _arm(self, live: Live, due: float) -> None:
         """Wake the execution at its earliest time; later ones are armed when that has come."""
@@ -212,7 +253,7 @@ class Turns:
             steps = [decode(row.records, row.format) for row in self._store.journal(live.row.arn)]
             live.machine, live.step = Machine.rebuilt(run.definition, chance, steps), len(steps)
             if live.step and not live.machine.run.ended:
-                live.mailbox.clear()
+                self._turn_away(live, EngineError(text))
                 live.mailbox.append(Arrival(facts.Fail("States.Runtime", reason)))
                 return self._steps(live)
         except Exception:  # noqa: BLE001  # the journal cannot be read either: leave it as it is
@@ -245,10 +286,10 @@ class Turns:
         self._refused(batch, error)
 
     def _refused(self, batch: Sequence[Decided], error: StoreError) -> None:
-        """A new execution is refused to whoever starts it. One that runs waits, with a word."""
+        """A start or a redrive is refused to whoever asks for it. An execution that runs waits, with a word."""
         self._paused_until = self._clock.now() + PAUSE
         for made in batch:
-            if made.append.opened is not None:
+            if made.append.opened is not None or made.append.redriven is not None:
                 self.drop(made.live, error)
                 continue
             if not made.live.refusals:

@@ -139,3 +139,8 @@ class Run:
     @property
     def ended(self) -> bool:
         return self.status not in ("PENDING", "RUNNING")
+
+    @property
+    def redrivable(self) -> bool:
+        """Whether it has ended without success, and there is something to go on with."""
+        return self.ended and bool(self.lost)

@@ -191,7 +191,7 @@ def _stop(turn: Turn, fact: facts.Stop) -> None:
 
 
 def _redrive(turn: Turn, fact: facts.Redrive) -> None:
-    if turn.run.ended and ROOT in turn.run.lost:
+    if turn.run.redrivable:
         turn.emit(records.ExecutionRedriven(turn.now))
         _go_on(turn, turn.run.frames[ROOT])
 
