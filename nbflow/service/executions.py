@@ -6,11 +6,11 @@ from concurrent.futures import wait
 
 from nbflow.engine.live import AlreadyExists
 from nbflow.language.values import Json
-from nbflow.service.arns import check_arn, check_name, execution_arn, machine_ref
+from nbflow.service.arns import check_arn, check_name, execution_arn
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.express import start_express
-from nbflow.service.lookup import execution_of, machine_of, not_found, present, target_of
+from nbflow.service.lookup import execution_of, not_found, target_of
 from nbflow.service.parameters import (
     DEFAULT_RESULTS,
     check_input,
@@ -20,6 +20,7 @@ from nbflow.service.parameters import (
     read_token,
     without_none,
 )
+from nbflow.service.redriving import reason_against
 from nbflow.service.starting import (
     Work,
     bound,
@@ -98,13 +99,8 @@ def describe_execution(desk: Desk, execution_arn: str, *, included_data: str = "
 
 
 def _redrivable(desk: Desk, row: ExecutionRow) -> dict[str, Json]:
-    """AWS, DescribeExecution, redriveStatusReason."""
-    machine = present(desk, row.machine_arn)
-    if row.status in ("RUNNING", "SUCCEEDED"):
-        reason = f"Execution is {row.status} and cannot be redriven"
-    elif machine is None or machine.status == "DELETING":
-        reason = "State machine is in DELETING status"
-    else:
+    reason = reason_against(desk, row)
+    if reason is None:
         return {"redriveStatus": "REDRIVABLE"}
     return {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
 
@@ -120,7 +116,8 @@ def _listed(row: ExecutionRow) -> dict[str, Json]:
         "status": row.status,
         "startDate": row.started_at,
         "stopDate": row.stopped_at,
-        "redriveCount": 0,
+        "redriveCount": row.redrive_count,
+        "redriveDate": row.redrive_date,
     }
 
 
@@ -144,14 +141,17 @@ def list_executions(
         raise ApiError("ValidationException", message)
     if map_run_arn is not None:
         raise not_found(check_arn(map_run_arn, "mapRun"))
-    if redrive_filter == "REDRIVEN":
-        machine_of(desk, machine_ref(state_machine_arn or "").arn)
-        return {"executions": []}  # nothing can be redriven yet
-    return listed(desk, state_machine_arn, status_filter, max_results, next_token)
+    redriven = None if redrive_filter is None else redrive_filter == "REDRIVEN"
+    return listed(desk, state_machine_arn, status_filter, max_results, next_token, redriven)
 
 
 def listed(
-    desk: Desk, machine: str | None, status: str | None, max_results: int, next_token: str | None
+    desk: Desk,
+    machine: str | None,
+    status: str | None,
+    max_results: int,
+    next_token: str | None,
+    redriven: bool | None = None,
 ) -> dict[str, Json]:
     """A page of executions, newest first; without a machine's ARN, those of all machines."""
     if status is not None:
@@ -165,12 +165,13 @@ def listed(
         of_alias = None if target.alias is None else target.alias.arn
         of_version = target.version.arn if target.version is not None and target.alias is None else None
     limit = limit_of(max_results)
-    question = f"executions {machine} {status}"
+    question = f"executions {machine} {status} {redriven}"
     rows = desk.store.executions(
         machine_arn=of_machine,
         version_arn=of_version,
         alias_arn=of_alias,
         status=status,
+        redriven=redriven,
         limit=limit + 1,
         before=None if next_token is None else read_token(next_token, question),
     )
