@@ -103,7 +103,7 @@ What is missing, and why:
 - **distributed_map** at L2: a distributed Map gives the right result, but runs like an inline one, without the events
   of a Map Run.
 - A state's result of more than 256 KiB succeeds here, and is States.DataLimitExceeded on AWS.
-- RedriveExecution and UpdateMapRun are not there yet. The recordings hold neither.
+- UpdateMapRun is not there yet. The recordings hold neither it nor RedriveExecution, which follows AWS's pages.
 """
 
 
