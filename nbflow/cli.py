@@ -261,7 +261,8 @@ def stop(
 ) -> None:
     """End an execution that is RUNNING.
 
-    It is ABORTED. So is one whose process was killed, and which therefore stays RUNNING for ever.
+    It is ABORTED. So is one whose process was killed, and which therefore stays RUNNING for ever; redrive then goes on
+    with it.
     """
     nf.connect(store)
     found = nf.execution(run)

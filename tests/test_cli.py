@@ -668,6 +668,20 @@ def test_what_a_killed_process_recorded_is_there(process: Start, shell: Shell, f
     assert shell("stop", "killed", "--store", store).err == "killed is ABORTED\n"
 
 
+def test_what_a_killed_process_left_goes_on_when_it_is_stopped_and_redriven(
+    process: Start, shell: Shell, folder: Path
+) -> None:
+    child = process("-m", "nbflow.cli", "run", "flows.py:slow", "--name", "killed", "--input", "7")
+    child.read_until("execution killed of endless")
+    child.child.kill()
+    child.end()
+    store = f"sqlite:///{folder / 's.sqlite'}"
+    assert shell("stop", "killed", "--store", store).code == 0
+    (folder / "fixed.py").write_text(FLOWS.replace("time.sleep(60)", "return input"))
+    result = shell("redrive", "killed", "--from", "fixed.py:slow", "--store", store)
+    assert (result.code, result.out) == (0, "7\n")
+
+
 def test_a_run_that_another_process_stops_ends_with_a_word(process: Start, folder: Path) -> None:
     child = process("-m", "nbflow.cli", "run", "wait.asl.yaml", "--name", "r")
     child.read_until("execution r of wait")

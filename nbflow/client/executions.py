@@ -68,7 +68,7 @@ class Execution:
     def status(self) -> str:
         """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT.
 
-        RUNNING is also what a killed process leaves behind: ``stop()`` ends it.
+        RUNNING is also what a killed process leaves behind: ``stop()`` ends it, and ``redrive()`` then goes on.
         """
         return self.row.status
 
