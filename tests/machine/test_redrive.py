@@ -257,6 +257,13 @@ def test_what_waited_to_be_tried_again_is_tried_at_once() -> None:
     assert (driver.run.output, driver.run.stopped_at) == (2, 1000.0)
 
 
+def test_what_the_shell_could_not_go_on_with_goes_on() -> None:
+    driver = Driver(mapped(WORK), {"I": echo}).start([1, 2]).settle(1)
+    driver.step(facts.Fail("States.Runtime", "a mistake"))
+    assert driver.redrive().run.output == [1, 2]
+    check_successes(driver.records)
+
+
 def test_a_late_answer_from_before_is_dropped() -> None:
     driver = Driver(task(), {"S": by_call(5)}).start()
     driver.step(facts.Stop())
