@@ -67,15 +67,15 @@ def _codes(
     service, row = execution.connection.service, execution.row
     definition = service.definition_of(row.arn)
     known = flow or _known.get((execution.machine, row.definition))
-    if isinstance(known, Flow):
-        machine = known.machine
-        if machine.sha256 != row.definition:
+    machine = known.machine if isinstance(known, Flow) else known
+    if machine is not known and machine is not None and machine.sha256 != row.definition:
+        if flow is not None or tasks is None:
             raise NbflowError(
-                f"the states of {known.name} have changed since execution {row.name} began, which goes on with those "
-                "that it began with: start it anew, or give its functions with redrive(tasks={…})"
+                f"the states of {machine.name} have changed since execution {row.name} began, which goes on with those "
+                "that it began with: start it anew, or define the flow as it was (its tasks may do something else now)"
             )
-        known = machine
-    given, checks = (known.tasks, known.checks) if known is not None else ({}, {})
+        machine = None
+    given, checks = (machine.tasks, machine.checks) if machine is not None else ({}, {})
     given = {**given, **(tasks or {})}
     codes = bound(service.desk, definition)
     lacking = sorted(missing_in(definition, given) - {code.name for code in codes.values()})

@@ -125,6 +125,24 @@ def test_a_flow_with_other_states_is_refused(connection: Connection) -> None:
     assert run.status == "FAILED"
 
 
+def test_a_flow_that_has_changed_through_a_task_is_refused_until_it_is_as_it_was(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same flow, but what it calls is now retried: so says its definition."""
+    run = begun()
+    monkeypatch.setitem(globals(), "shaky", nf.task(name="shaky", retry=nf.Retry())(steady.function))
+    with pytest.raises(nf.NbflowError, match="the states of report have changed"):
+        run.redrive()
+    with pytest.raises(nf.NbflowError, match="not known here: first_second"):
+        run.redrive(tasks={"shaky": steady})  # it has steps of its own, which nobody can give
+    monkeypatch.undo()
+    assert run.status == "FAILED"
+
+
+def test_some_of_the_functions_of_a_flow_may_be_given(connection: Connection) -> None:
+    assert begun().redrive(tasks={"shaky": steady}).result() == 50
+
+
 def test_functions_may_be_given(connection: Connection) -> None:
     run = failed(one(work))
     redriving._known.clear()
