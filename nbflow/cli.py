@@ -1,4 +1,4 @@
-"""The shell's door: ``nbflow run``, ``list``, ``show``, ``history``, ``stop``, ``validate``, ``server``, ``env``.
+"""The shell's door: ``nbflow run``, ``list``, ``show``, ``history``, ``stop``, ``redrive``, ``server`` and so on.
 
 What was asked for goes to standard output, everything else to standard error. Exit codes: 0; 1, it did not succeed or
 could not be done; 2, the command line is wrong; 130, interrupted. What a command needs is imported when it runs, so
@@ -136,7 +136,40 @@ def run(
     machine = files.machine_in(file, tasks)
     if store is not None or dask is not None:  # otherwise what FILE.py has connected to stays
         nf.connect(store, dask=dask)
-    started = machine.start(value, execution_name=name)
+    _see_through(machine.start(value, execution_name=name), quiet)
+
+
+@app.command()
+def redrive(
+    run: Run,
+    flow: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="FILE", help="As for run: the FILE[:NAME] with its flow or state machine."
+        ),
+    ] = None,
+    tasks: Annotated[
+        Path | None, typer.Option(metavar="FILE.py", help="A Python file with the functions of its tasks.")
+    ] = None,
+    dask: Dask = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the output only.")] = False,
+    store: Store = None,
+) -> None:
+    """Go on with an execution that FAILED, TIMED_OUT or was ABORTED.
+
+    What succeeded is not done again. It goes on in this process, with the functions of the files that are given, and is
+    shown and ends as with run.
+    """
+    store = _absolute(store)
+    machine = None if flow is None else files.machine_in(flow, tasks)
+    functions = files.functions_in(tasks) if tasks is not None and machine is None else None
+    if store is not None or dask is not None:
+        nf.connect(store, dask=dask)
+    _see_through(nf.execution(run).redrive(machine, tasks=functions), quiet)
+
+
+def _see_through(started: "nf.Execution", quiet: bool) -> None:
+    """Show an execution to its end, and print its output."""
     from nbflow.client import display
     from nbflow.client.progress import watch
 
@@ -144,7 +177,7 @@ def run(
     try:
         if not quiet:
             display.put(err, f"execution [bold]{started.name}[/] of {started.machine}")
-            watch(started, err)
+            watch(started, err, redrive=started.redrives)
         started.wait()
     except KeyboardInterrupt:
         started.connection.leaving = True  # its word at the end names what is left
@@ -236,7 +269,8 @@ def stop(
 ) -> None:
     """End an execution that is RUNNING.
 
-    It is ABORTED. So is one whose process was killed, and which therefore stays RUNNING for ever.
+    It is ABORTED. So is one whose process was killed, and which therefore stays RUNNING for ever; redrive then goes on
+    with it.
     """
     nf.connect(store)
     found = nf.execution(run)

@@ -366,6 +366,54 @@ def test_what_no_process_runs_any_more_is_stopped(shell: Shell, folder: Path) ->
     assert shell("stop", "lost").err == "lost is ABORTED, as before\n"
 
 
+# --- redrive
+
+
+FIXED = FLOWS.replace('return {}["missing [key]"]', 'return "fixed"')
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_failed_execution_goes_on_with_the_functions_of_a_file(shell: Shell, folder: Path) -> None:
+    (folder / "fixed.py").write_text(FIXED)
+    result = shell("redrive", "tuesday", "--from", "fixed.py:bad")
+    assert (result.code, result.out) == (0, '"fixed"\n')
+    lines = result.err.splitlines()
+    assert lines[0] == "execution tuesday of broken"
+    assert lines[1].split()[:2] == ["✓", "Work"]
+    assert "2 attempts" in lines[1]
+    assert lines[2].startswith("  ✓ tuesday SUCCEEDED in ")
+    assert "ExecutionRedriven" in shell("history", "tuesday").out
+    assert "attempt 2" in shell("show", "tuesday", "Work").out
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_redrive_that_fails_again_ends_as_a_run_does(shell: Shell) -> None:
+    result = shell("redrive", "tuesday", "--tasks", "flows.py", "--quiet")
+    assert (result.code, result.out) == (1, "")
+    assert "failed in step 'Work': KeyError" in result.err
+    assert result.err.endswith("look closer with: nbflow show tuesday\n")
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_redrive_without_its_functions_says_what_to_give(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbflow.client.redriving._known", {})
+    result = shell("redrive", "tuesday")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(
+        "nbflow: execution tuesday of broken has tasks that are not known here: broken."
+    )
+    assert "--from FILE or --tasks FILE.py" in result.err
+
+
+@pytest.mark.usefixtures("runs")
+def test_what_succeeded_is_not_redriven(shell: Shell) -> None:
+    result = shell("redrive", "monday")
+    assert result.code == 1
+    assert result.err.startswith("nbflow: Execution is SUCCEEDED and cannot be redriven")
+
+
 def test_help_and_version(shell: Shell) -> None:
     assert shell("--version") == Result(0, f"nbflow {nf.__version__}\n", "")
     for command in ("run", "list", "show", "history", "stop", "validate"):
@@ -618,6 +666,20 @@ def test_what_a_killed_process_recorded_is_there(process: Start, shell: Shell, f
     events = json.loads(shell("history", "killed", "--json", "--store", store).out)["events"]
     assert events[-1]["type"] == "WaitStateEntered"
     assert shell("stop", "killed", "--store", store).err == "killed is ABORTED\n"
+
+
+def test_what_a_killed_process_left_goes_on_when_it_is_stopped_and_redriven(
+    process: Start, shell: Shell, folder: Path
+) -> None:
+    child = process("-m", "nbflow.cli", "run", "flows.py:slow", "--name", "killed", "--input", "7")
+    child.read_until("execution killed of endless")
+    child.child.kill()
+    child.end()
+    store = f"sqlite:///{folder / 's.sqlite'}"
+    assert shell("stop", "killed", "--store", store).code == 0
+    (folder / "fixed.py").write_text(FLOWS.replace("time.sleep(60)", "return input"))
+    result = shell("redrive", "killed", "--from", "fixed.py:slow", "--store", store)
+    assert (result.code, result.out) == (0, "7\n")
 
 
 def test_a_run_that_another_process_stops_ends_with_a_word(process: Start, folder: Path) -> None:

@@ -131,6 +131,8 @@ class Connection:
         """:meth:`wait` for coroutines: the event loop goes on meanwhile."""
         heard: asyncio.Future[None] | None = None
         while self.row(arn).status == "RUNNING":
+            if heard is not None and heard.done():
+                heard = None  # it had ended, and has been redriven since
             if heard is None and (ended := self._end_of(arn)) is not None:
                 heard = asyncio.wrap_future(ended)
             if heard is None:

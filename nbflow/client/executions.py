@@ -23,6 +23,8 @@ from nbflow.service.arns import names_of
 from nbflow.store.port import ExecutionRow
 
 if TYPE_CHECKING:
+    from nbflow.client.flows import Flow
+    from nbflow.client.machines import Bound, StateMachine
     from nbflow.drawing.board import Board
 
 _PATIENCE: Final = 2.0
@@ -67,7 +69,7 @@ class Execution:
     def status(self) -> str:
         """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT.
 
-        RUNNING is also what a killed process leaves behind: ``stop()`` ends it.
+        RUNNING is also what a killed process leaves behind: ``stop()`` ends it, and ``redrive()`` then goes on.
         """
         return self.row.status
 
@@ -99,6 +101,11 @@ class Execution:
     @property
     def cause(self) -> str | None:
         return self.row.cause
+
+    @property
+    def redrives(self) -> int:
+        """How often it has been redriven."""
+        return self.row.redrive_count
 
     def wait(self, timeout: float | None = None) -> "Execution":
         """Wait until it has ended. Raises TimeoutError after ``timeout`` seconds; the execution goes on.
@@ -153,6 +160,26 @@ class Execution:
         Also one of another process: if that lives, it lets go of the execution at its next step.
         """
         self.connection.service.stop_execution(self.arn, error, cause)
+
+    def redrive(
+        self,
+        flow: "StateMachine | Flow[..., Any] | None" = None,
+        /,
+        *,
+        tasks: "Mapping[str, Bound] | None" = None,
+    ) -> "Execution":
+        """Go on where it failed, timed out or was stopped, in this process; what succeeded is not done again.
+
+        It keeps its definition and its input. Its tasks are what they are now: those of ``flow`` and ``tasks`` (by the
+        names at the end of the definition's Lambda ARNs), by default of what this process has defined under its name.
+        Returns itself, as soon as it goes on durably. Raises ApiError ExecutionNotRedrivable if it runs or has
+        succeeded, and NbflowError if a task is not known here.
+        """
+        from nbflow.client.redriving import redrive
+
+        redrive(self, flow, tasks)
+        presenter().started(self)
+        return self
 
     def panel(self) -> None:
         """Show it under this cell: the steps as they happen, or happened. Raises NbflowError outside a notebook."""

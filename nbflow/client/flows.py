@@ -8,9 +8,11 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from nbflow.authoring.flow import compile_flow
 from nbflow.client.connection import say
 from nbflow.client.executions import Execution
-from nbflow.client.machines import StateMachine
+from nbflow.client.machines import StateMachine, read_definition
+from nbflow.client.redriving import remember
 from nbflow.language.values import Json
 from nbflow.service.arns import check_name
+from nbflow.store.port import digest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,7 +29,9 @@ class Flow(Generic[P, R]):
         functools.update_wrapper(self, function)
         self.function = function
         self.name = check_name(name or function.__name__)
-        self._signature = compile_flow(function, name=self.name).signature
+        code = compile_flow(function, name=self.name)
+        self._signature = code.signature
+        remember(digest(read_definition(code.definition)[0]), self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Plain Python: nothing is recorded, and nothing runs on Dask."""
@@ -40,7 +44,9 @@ class Flow(Generic[P, R]):
     def machine(self) -> StateMachine:
         """The state machine that it is at this moment. Raises FlowError, or what StateMachine raises."""
         code = compile_flow(self.function, name=self.name)
-        return StateMachine(code.definition, name=self.name, tasks=code.tasks, checks=code.checks)
+        machine = StateMachine(code.definition, name=self.name, tasks=code.tasks, checks=code.checks)
+        remember(machine.sha256, self)
+        return machine
 
     @property
     def definition(self) -> dict[str, Json]:

@@ -16,6 +16,7 @@ from nbflow.authoring.task import Notebook, Task
 from nbflow.client.connection import Connection, current
 from nbflow.client.executions import Execution
 from nbflow.client.presentation import presenter
+from nbflow.client.redriving import remember
 from nbflow.errors import NbflowError
 from nbflow.language import model
 from nbflow.language.integrations import integration, is_invocation
@@ -64,12 +65,17 @@ class StateMachine:
     ) -> None:
         self._text, source = read_definition(definition)
         self._model = parse(self._text)
-        self._tasks = dict(tasks or {})
-        self._checks = dict(checks or {})
-        named = resources(self._model)
-        self._resources = sorted(set(named.values()))
-        _check_bindings(named, self._tasks, _unsupported(self._model))
+        self.tasks: Mapping[str, Bound] = dict(tasks or {})
+        """What the names at the end of its Lambda ARNs mean."""
+        self.checks: Mapping[str, str] = dict(checks or {})
+        _check_bindings(resources(self._model), self.tasks, _unsupported(self._model))
         self.name = check_name(name or ("machine" if source is None else source.name.split(".")[0]))
+        remember(self.sha256, self)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of its definition's text."""
+        return digest(self._text)
 
     @property
     def definition(self) -> dict[str, Json]:
@@ -86,12 +92,12 @@ class StateMachine:
         of an object as input, instead of ``input``; with neither, the input is ``{}``. Raises ApiError, NotJson or
         NotPortable if it cannot begin.
         """
-        _end_importing_worker()
+        end_importing_worker()
         if parameters and input is not None:
             raise TypeError("give the input as one value or as keywords, not both")
         connection = current()
         connection.context = copy_context()
-        codes = self._pin()
+        codes = pinned(self._model, self.tasks, self.checks)
         value, artifacts = pack(parameters if input is None else input, connection.shelf, name="input")
         arn = self._publish(connection, codes)
         answer = connection.service.start_execution(
@@ -135,7 +141,7 @@ class StateMachine:
         Then tasks of other machines (``states:startExecution``), and boto3, can start it. Returns its ARN.
         """
         connection = current()
-        return self._publish(connection, self._pin())
+        return self._publish(connection, pinned(self._model, self.tasks, self.checks))
 
     def _publish(self, connection: Connection, codes: Mapping[str, Code]) -> str:
         """Make the store's machine of this name be this one."""
@@ -144,27 +150,17 @@ class StateMachine:
         present = connection.store.machine(arn)
         if present is None or present.status == "DELETING":
             service.create_state_machine(self.name, self._text)
-        elif present.definition != digest(self._text):
+        elif present.definition != self.sha256:
             service.update_state_machine(arn, self._text)
         service.desk.own_functions[arn] = functions
         return arn
-
-    def _pin(self) -> dict[str, Code]:
-        """The code of every task as it is now, by resource; where functions are invoked by name, by name, too."""
-        named = {resource: _name(resource) for resource in self._resources if resource.startswith(LAMBDA)}
-        if any(is_invocation(resource) for resource in self._resources):
-            named |= {name: name for name in self._tasks}
-        pinned = {
-            name: pin(name, self._tasks[name], self._checks.get(name, "")) for name in set(named.values())
-        }
-        return {resource: pinned[name] for resource, name in named.items()}
 
     def __repr__(self) -> str:
         states = len(self._model.states)
         return f"<nbflow state machine {self.name}: {states} states, starts at {self._model.start_at!r}>"
 
 
-def _end_importing_worker() -> None:
+def end_importing_worker() -> None:
     """End this process if it is a worker that starts an execution while it imports the user's script.
 
     A spawned process imports the main script before it works. One that starts executions at its top level would start
@@ -181,13 +177,35 @@ def _end_importing_worker() -> None:
 def task_names(definition: Path) -> set[str]:
     """The names that a definition's Lambda ARNs end with. Raises NbflowError if the file is no valid definition."""
     text, _ = read_definition(definition)
-    return {_name(resource) for resource in resources(parse(text)).values() if resource.startswith(LAMBDA)}
+    return missing_in(parse(text), {})
 
 
 def _name(resource: str) -> str:
     """``arn:aws:lambda:us-east-1:000000000000:function:NAME`` (a version or alias may follow) → NAME."""
     parts = resource.split(":")
     return parts[6] if len(parts) > 6 else resource
+
+
+def pinned(
+    definition: model.StateMachine, tasks: Mapping[str, Bound], checks: Mapping[str, str]
+) -> dict[str, Code]:
+    """The code of the tasks that are given, as it is now, by the resource that names it in the definition."""
+    all_resources = set(resources(definition).values())
+    named = {resource: _name(resource) for resource in all_resources if resource.startswith(LAMBDA)}
+    if any(map(is_invocation, all_resources)):  # functions are invoked by a name that is computed, perhaps
+        named |= {name: name for name in tasks}
+    codes = {
+        name: pin(name, tasks[name], checks.get(name, ""))
+        for name in sorted(set(named.values()))
+        if name in tasks
+    }
+    return {resource: codes[name] for resource, name in named.items() if name in codes}
+
+
+def missing_in(definition: model.StateMachine, tasks: Mapping[str, Bound]) -> set[str]:
+    """The names of the definition's Lambda functions that ``tasks`` has not."""
+    lambdas = {resource for resource in resources(definition).values() if resource.startswith(LAMBDA)}
+    return {_name(resource) for resource in lambdas} - tasks.keys()
 
 
 def pin(name: str, bound: Bound, returns: str = "") -> Code:

@@ -12,10 +12,11 @@ from nbflow.client.executions import Execution
 from nbflow.machine.trace import Trace, Visit
 
 
-def watch(execution: Execution, console: Console | None = None) -> Execution:
+def watch(execution: Execution, console: Console | None = None, *, redrive: int = 0) -> Execution:
     """Follow the execution until it ends, printing a line for each state of its top level. Returns it.
 
-    ``console`` is standard error by default. Ctrl-C stops watching, not the execution.
+    ``console`` is standard error by default. ``redrive``: print only what comes after the redrive of this number.
+    Ctrl-C stops watching, not the execution.
     """
     console = console or Console(file=sys.stderr)
     trace = Trace(execution.connection.service.definition_of(execution.arn))
@@ -33,12 +34,17 @@ def watch(execution: Execution, console: Console | None = None) -> Execution:
         for batch in execution.follow():
             for record in batch:
                 visit = trace.add(record)
-                if visit is not None and visit.index is None and id(visit) not in left:
+                if visit is None or visit.index is not None:
+                    continue
+                if visit.exited_at is None:
+                    left.discard(id(visit))  # it goes on after a redrive
+                if id(visit) not in left and trace.run.redrives >= redrive:
                     _show(visit, progress, bars, console)
-                    if visit.exited_at is not None:
-                        left.add(id(visit))
+                if visit.exited_at is not None:
+                    left.add(id(visit))
     run = trace.run
-    seconds = (run.stopped_at or run.started_at) - run.started_at
+    begun = run.redriven_at or run.started_at
+    seconds = (run.stopped_at or begun) - begun
     put(console, f"  {MARKS[run.status]} {execution.name} {run.status} in {seconds:.1f} s")
     return execution
 

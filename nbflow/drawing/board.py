@@ -40,6 +40,9 @@ ITEM: Final[dict[VisitStatus, str]] = {
 """A branch or iteration in one character; one that has not begun is a blank."""
 
 
+_NOT_DONE: Final = (" ", ITEM["RUNNING"])
+
+
 @dataclass(slots=True)
 class StateView:
     """How one state stands, over all its visits that count."""
@@ -125,6 +128,8 @@ class Board:
         """The transitions that were taken, as (source, target)."""
         self._changed: set[str] = set()
         self._places: dict[int, _Place] = {ROOT: _Place(None, 0)}
+        self._lost: dict[int, _Place] = {}
+        """Branches and iterations that failed or were aborted: a redrive takes them up again."""
 
     @property
     def status(self) -> str:
@@ -160,6 +165,8 @@ class Board:
                 self._fork(self._places[frame], total)
             case r.BranchStarted(frame=frame, index=index):
                 self._begin(frame, self.trace.run.next_frame - 1, index)
+            case r.BranchRedriven(frame=frame):
+                self._take_up(frame, record.at)
             case r.BranchSucceeded(frame=frame):
                 self._end(frame, "SUCCEEDED", record.at)
             case r.BranchFailed(frame=frame):
@@ -173,6 +180,8 @@ class Board:
                 self._recount(frame, record.at)
             case r.ExecutionFailed() | r.ExecutionAborted() | r.ExecutionTimedOut():
                 self._abort_below(self._places[ROOT], record.at)
+                self._recount(ROOT, record.at)
+            case r.ExecutionRedriven():
                 self._recount(ROOT, record.at)
             case _:
                 pass  # the others change nothing that a board shows
@@ -197,7 +206,9 @@ class Board:
         waits = visit.status == "RUNNING" and visit.retry_due is not None
         self._count(place, "RETRYING" if waits else visit.status)
         view = self.states[visit.name]
-        if visit.exited_at is not None and not view.running:
+        if view.running:
+            view.exited_at = None
+        elif visit.exited_at is not None:
             view.exited_at = at
 
     def _count(self, place: _Place, status: StateStatus) -> None:
@@ -237,13 +248,16 @@ class Board:
         self._mark(fork, index, "RUNNING")
 
     def _mark(self, fork: _Fork, index: int, status: VisitStatus) -> None:
+        before = chr(fork.codes[index])
         fork.codes[index] = ord(ITEM[status])
         if fork.view.codes is fork.codes:  # else the view shows a later visit
-            fork.view.done += status != "RUNNING"
+            fork.view.done += (status != "RUNNING") - (before not in _NOT_DONE)
             self._changed.add(fork.view.name)
 
     def _end(self, frame: int, status: VisitStatus, at: float) -> None:
         """A branch or iteration has ended: its counts are now its parent's."""
+        if frame not in self._places:  # it had ended, and then the run did before that was noted
+            self._take_up(frame, at)
         place = self._places[frame]
         self._abort_below(place, at)
         self._recount(frame, at)
@@ -254,8 +268,23 @@ class Board:
         assert parent.visit is not None
         parent.fork.live.discard(frame)
         self._mark(parent.fork, place.index, status)
+        if status != "SUCCEEDED":
+            self._lost[frame] = place
         for tally in place.below.values():
             parent.below[parent.visit.name].update(tally)
+
+    def _take_up(self, frame: int, at: float) -> None:
+        """A branch or iteration that had ended goes on: its counts are its own again."""
+        place = self._places[frame] = self._lost.pop(frame)
+        assert place.parent is not None
+        parent = self._places[place.parent]
+        assert parent.fork is not None
+        assert parent.visit is not None
+        for tally in place.below.values():
+            parent.below[parent.visit.name].subtract(tally)
+        parent.fork.live.add(frame)
+        self._mark(parent.fork, place.index, "RUNNING")
+        self._recount(frame, at)
 
     def _abort_below(self, place: _Place, at: float) -> None:
         """What is still under way within a visit has been given up with it."""

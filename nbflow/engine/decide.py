@@ -1,6 +1,7 @@
 """What one turn decides for one execution: its machine takes the facts in, and a journal row comes of it."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -8,7 +9,7 @@ from nbflow.artifacts.shelf import Artifact
 from nbflow.engine.live import Arrival, Decided, Live, Nesting, Owed, Scripted
 from nbflow.engine.map_runs import opened
 from nbflow.engine.outside import Outside
-from nbflow.engine.rows import artifact_row, closing
+from nbflow.engine.rows import artifact_row, closing, redriving
 from nbflow.machine import Step, facts, orders
 from nbflow.machine.records import FORMAT, Record, join
 from nbflow.store.port import Append, LogRow, MapRunRow, Settled, TokenRow
@@ -84,21 +85,34 @@ class _Draft:
             self.closed.append(token.token)
 
 
-def decide(live: Live, now: float, outside: Outside, nesting: Nesting | None) -> Decided | None:
-    """Step the machine through its mailbox. None: nothing came of it."""
+def decide(
+    live: Live, now: float, outside: Outside, nesting: Nesting | None, refuse: Callable[[Live, Live], None]
+) -> Decided | None:
+    """Step the machine through its mailbox. None: nothing came of it.
+
+    ``refuse`` is told of a redrive that comes too late or too early: of what, and by what it would go on.
+    """
     run = live.machine.run
-    ended, first_event = run.ended, run.last_event + 1
+    ended, first_event, redrives = run.ended, run.last_event + 1, run.redrives
     draft = _Draft(live, now, outside)
     while live.mailbox and not draft.full:
         arrival = live.mailbox.popleft()
+        if arrival.redrive is not None:
+            if draft.records or not run.redrivable:
+                refuse(live, arrival.redrive)
+                continue
+            draft.owed.extend(_take_over(live, arrival.redrive))
         draft.take(arrival, live.machine.step(arrival.fact, max(now, arrival.at)))
+        if arrival.redrive is not None:
+            break  # whoever redrives it too finds it as this one has left it
     if not draft.records:
         live.unheard += draft.consumed
         return None
     made: list[Artifact] = [artifact for outcome in draft.outcomes for artifact in outcome.artifacts]
     if live.step == 0:
         made += live.brought
-    closed = closing(run) if run.ended and not ended else None
+    redriven = run.redrives > redrives
+    closed = closing(run) if run.ended and (redriven or not ended) else None
     settled: tuple[Settled, ...] = ()
     if closed is not None and live.row.parent_token is not None and nesting is not None:
         report = facts.encode(nesting.report(live.row, closed))
@@ -111,6 +125,7 @@ def decide(live: Live, now: float, outside: Outside, nesting: Nesting | None) ->
         records=join(draft.encoded),
         format=FORMAT,
         opened=live.row if live.step == 0 else None,
+        redriven=redriving(run, live.row) if redriven else None,
         closed=closed,
         logs=tuple(LogRow(outcome.attempt, outcome.log) for outcome in draft.outcomes if outcome.log),
         artifacts=tuple(artifact_row(artifact, now) for artifact in made),
@@ -121,3 +136,12 @@ def decide(live: Live, now: float, outside: Outside, nesting: Nesting | None) ->
         settled=settled,
     )
     return Decided(live, draft.records, draft.owed, append, tuple(made), draft.wake)
+
+
+def _take_over(live: Live, fresh: Live) -> list[orders.Order]:
+    """An ended execution is redriven. Returns what it owes still, if it has not been here."""
+    if live is fresh:
+        return [orders.CancelTask(attempt) for attempt in live.machine.run.cancelling]
+    live.row, live.codes, live.directory, live.script = fresh.row, fresh.codes, fresh.directory, None
+    live.started, live.ended, live.nests = fresh.started, fresh.ended, fresh.nests
+    return []

@@ -12,7 +12,15 @@ from typing import Final
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
-from nbflow.engine.live import AlreadyExists, Arrival, EngineError, Live, Nesting, Script
+from nbflow.engine.live import (
+    AlreadyExists,
+    Arrival,
+    EngineError,
+    Live,
+    Nesting,
+    NothingToRedrive,
+    Script,
+)
 from nbflow.engine.map_runs import Counts
 from nbflow.engine.rows import closing
 from nbflow.engine.turns import Turns
@@ -184,6 +192,30 @@ class Engine:
             self._check_open()
             return self._turns.live.setdefault(row.arn, live).ended
 
+    def redrive(
+        self,
+        row: ExecutionRow,
+        definition: model.StateMachine,
+        steps: Sequence[Sequence[Record]],
+        codes: Mapping[str, Code],
+        directory: str,
+    ) -> Future[None]:
+        """Go on with an execution that has ended without success: it is as ``steps`` left it.
+
+        ``codes`` does its tasks from now on; of ``row``, the bindings and the tokens become the execution's. The future
+        is done when this is durable. It fails with AlreadyExists if another process (the store's unique (execution,
+        step) decides) or another thread was quicker with the next step, and with StoreError if the store refuses it.
+        Raises NothingToRedrive if there is nothing to go on with, and EngineError if the engine is closed.
+        """
+        live = Live(row, Machine.rebuilt(definition, self._chance, steps), codes, directory, step=len(steps))
+        run = live.machine.run
+        if run.ended and run.status != "SUCCEEDED" and not run.redrivable:
+            raise NothingToRedrive(f"execution {row.arn} failed before it began: start it anew")
+        with self._lock:
+            self._check_open()
+            self._turns.put(row.arn, Arrival(facts.Redrive(), redrive=live))
+        return live.started
+
     def post(self, execution: str, fact: facts.Fact) -> None:
         """Tell an execution what happened. One that is not live here does not hear it."""
         self._turns.put(execution, Arrival(fact))
@@ -300,9 +332,7 @@ class Engine:
                 await self._wake.wait()
 
     def _finish(self) -> None:
-        for live in list(self._turns.live.values()):
-            text = f"{live.row.arn} was left as last recorded: its engine was closed"
-            self._turns.drop(live, EngineError(text))
+        self._turns.leave()
         for pool in self._turns.hands.pools:
             pool.close()
         if self._readers is not None:

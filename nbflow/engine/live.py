@@ -29,6 +29,10 @@ class AlreadyExists(NbflowError):
     """An execution of this ARN is in the store already."""
 
 
+class NothingToRedrive(EngineError):
+    """The execution failed before it began."""
+
+
 class Arrival(NamedTuple):
     """A fact with what is to be recorded beside it."""
 
@@ -42,6 +46,8 @@ class Arrival(NamedTuple):
     """The Map Run that it ends."""
     token: str | None = None
     """It is to end a task that has this token, which others may end too: it goes by the inbox."""
+    redrive: "Live | None" = None
+    """With Redrive: the execution as its journal tells of it, with what does its tasks from now on."""
 
 
 def promise() -> Future[None]:
@@ -80,7 +86,7 @@ class Live:
     refusals: int = 0
     """How often in a row the store has refused its next step. Until it takes it, nothing more is decided."""
     started: Future[None] = field(default_factory=promise)
-    """Done when its first step is durable."""
+    """Done when its first step is durable, or that by which it is redriven."""
     ended: Future[None] = field(default_factory=promise)
     """Done when its end is durable."""
     made: list[Artifact] = field(default_factory=list)

@@ -6,13 +6,19 @@ from dataclasses import asdict
 from nbflow.artifacts.shelf import Artifact
 from nbflow.language.paths import compact
 from nbflow.machine.run import Run
-from nbflow.store.port import ArtifactRow, Closing
+from nbflow.store.port import ArtifactRow, Closing, ExecutionRow, Redriving
 
 
 def closing(run: Run) -> Closing:
     """How the execution ended, for its row."""
     output = _spelt(compact(run.output)) if run.status == "SUCCEEDED" else None
     return Closing(run.status, output, _spelt(run.error), _spelt(run.cause), run.stopped_at)
+
+
+def redriving(run: Run, row: ExecutionRow) -> Redriving:
+    """That the execution was redriven, for its row; ``row`` has the tokens and bindings of this redrive."""
+    assert run.redriven_at is not None
+    return Redriving(run.redrives, run.redriven_at, row.redrive_tokens, row.bindings)
 
 
 def _spelt(text: str | None) -> str | None:

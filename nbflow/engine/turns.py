@@ -130,9 +130,23 @@ class Turns:
         self.live.pop(live.row.arn, None)
         self._with_mail.pop(live.row.arn, None)
         self.hands.let_go(live)
+        self._turn_away(live, error)
         for future in (live.started, live.ended):
             if not future.done():
                 future.set_exception(error)
+
+    def _turn_away(self, live: Live, error: NbflowError) -> None:
+        """Empty the mailbox, and tell those who ask for a redrive."""
+        for arrival in live.mailbox:
+            if arrival.redrive is not None and arrival.redrive is not live:
+                arrival.redrive.started.set_exception(error)
+        live.mailbox.clear()
+
+    def leave(self) -> None:
+        """Forget all executions: the engine is closed."""
+        self._deliver()  # whoever asks for a redrive waits for an answer
+        for live in list(self.live.values()):
+            self.drop(live, EngineError(f"{live.row.arn} was left as last recorded: its engine was closed"))
 
     # --- take in
 
@@ -152,6 +166,8 @@ class Turns:
         while self._inbox:
             execution, arrival = self._inbox.popleft()
             live = self.live.get(execution)
+            if live is None and arrival.redrive is not None:
+                live = self.live[execution] = arrival.redrive
             if live is not None:
                 if arrival.outcome is not None:
                     live.submitted.discard(arrival.outcome.attempt)
@@ -211,7 +227,7 @@ class Turns:
             return self._give_up(live, error)
 
     def _stepped(self, live: Live) -> Decided | None:
-        made = decide(live, self._clock.now(), self.outside, self.hands.nesting)
+        made = decide(live, self._clock.now(), self.outside, self.hands.nesting, self._refuse)
         if not live.mailbox:
             self._with_mail.pop(live.row.arn, None)
         self._unheard += live.unheard
@@ -223,6 +239,14 @@ class Turns:
             if made.wake is not None:
                 self._arm(live, made.wake)
         return made
+
+    def _refuse(self, live: Live, fresh: Live) -> None:
+        """Somebody else has redriven it, or it is only about to end."""
+        error = AlreadyExists(f"execution {live.row.arn} has gone on meanwhile")
+        if live is fresh:
+            self.drop(live, error)
+        else:
+            fresh.started.set_exception(error)
 
     def _arm(self, live: Live, due: float) -> None:
         """Wake the execution at its earliest time; later ones are armed when that has come."""
@@ -242,7 +266,7 @@ class Turns:
                 len(steps),
             )
             if live.step and not live.machine.run.ended:
-                live.mailbox.clear()
+                self._turn_away(live, EngineError(text))
                 live.mailbox.append(Arrival(facts.Fail("States.Runtime", reason)))
                 return self._stepped(live)
         except Exception:  # noqa: BLE001  # the journal cannot be read either: leave it as it is
@@ -275,10 +299,10 @@ class Turns:
         self._refused(batch, error)
 
     def _refused(self, batch: Sequence[Decided], error: StoreError) -> None:
-        """A new execution is refused to whoever starts it. One that runs waits, with a word."""
+        """A start or a redrive is refused to whoever asks for it. An execution that runs waits, with a word."""
         self._paused_until = self._clock.now() + PAUSE
         for made in batch:
-            if made.append.opened is not None:
+            if made.append.opened is not None or made.append.redriven is not None:
                 self.drop(made.live, error)
                 continue
             if not made.live.refusals:

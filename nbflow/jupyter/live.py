@@ -61,6 +61,11 @@ class Followed:
     def ended(self) -> bool:
         return self.board.status not in ("PENDING", "RUNNING")
 
+    @property
+    def outdated(self) -> bool:
+        """Whether it has been redriven since its end was read."""
+        return self.ended and self.execution.redrives > self.board.trace.run.redrives
+
     def catch_up(self) -> bool:
         """Take in what the journal has since the last time. Returns whether there is any news. Raises StoreError."""
         before = self._read, self.here
@@ -221,13 +226,17 @@ class Following:
         self._pump = Pump(self.turn, heard=self._is_heard, start=start)
 
     def add(self, execution: Execution) -> bool:
-        """Follow this run too. Returns whether it is new here. Of the first one, the listeners hear at once."""
+        """Follow this run too. Returns whether it is new here. Of the first one, the listeners hear at once.
+
+        One that had ended, and has been redriven since, is followed anew.
+        """
         with self._boards:
-            if execution.arn in self.runs:
+            known = self.runs.get(execution.arn)
+            if known is not None and not known.outdated:
                 return False
             run = Followed(execution, self._pump.wake)
             run.catch_up()
-            first = not self.runs
+            first = not self.runs or known is not None
             self.runs[execution.arn] = run
             if not first:  # a cell may start many: they are told of together
                 self._fresh.append(run)

@@ -101,9 +101,11 @@ class Shown:
         self.following.listeners.append(self._news)
 
     def add(self, execution: Execution) -> None:
-        """Show this run too, unless it is shown."""
-        if execution.arn not in self.following.runs:
+        """Show this run too, unless it is shown, and goes on."""
+        known = self.following.runs.get(execution.arn)
+        if known is None or known.outdated:
             _open.add(self)
+            self._kept.discard(execution.arn)
             self.following.add(execution)
 
     def settle(self, seconds: float) -> None:

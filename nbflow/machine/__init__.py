@@ -30,6 +30,13 @@ record, and an answer that carries another name is dropped: late answers end the
 
 Payloads are never stored twice: a record says ``origin`` where its payload is one that the state holds already.
 
+Redrive
+-------
+A frame that fails or is given up is *set aside* as it is (:mod:`~nbflow.machine.aside`), until the state around it is
+left or tried again. An execution that has ended without success is so all that it takes to go on with it: one more
+fact takes the run itself up again, and forks take up what they had lost, as they have room for it. What succeeded has
+left its result with its parent, and is not done again.
+
 Nothing here touches a clock, a loop, a thread, a socket, random numbers or a database; time is the ``now`` of
 a step, and chance is a port (:class:`~nbflow.language.values.Chance`).
 """

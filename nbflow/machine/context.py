@@ -37,7 +37,9 @@ def context_object(
         "StartTime": timestamp(run.started_at),
     }
     if not run.context.get("Express"):  # an Express execution cannot be redriven
-        execution["RedriveCount"] = 0
+        execution["RedriveCount"] = run.redrives
+    if run.redriven_at is not None:
+        execution["RedriveTime"] = timestamp(run.redriven_at)
     context: dict[str, Json] = {
         "Execution": execution,
         "StateMachine": run.context.get("StateMachine", {}),

@@ -7,13 +7,16 @@ from typing import Any, Final
 from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine import records as r
+from nbflow.machine.aside import drop_fork, refresh, set_aside, set_due, take_up
 from nbflow.machine.context import LIMITS
 from nbflow.machine.run import Fork, Frame, Run, Status
 
 ROOT: Final = 0
 """The id of the frame that is the run itself."""
 
-HIDDEN: Final = frozenset({r.TaskCancelled, r.WaitStarted, r.RetryScheduled, r.ExecutionRetired})
+HIDDEN: Final = frozenset(
+    {r.TaskCancelled, r.WaitStarted, r.RetryScheduled, r.ExecutionRetired, r.BranchRedriven}
+)
 """Records that AWS never shows; they take no event id."""
 
 _OF_BRANCHES: Final = frozenset({r.BranchStarted, r.BranchSucceeded, r.BranchFailed, r.BranchAborted})
@@ -48,29 +51,10 @@ def _holds(run: Run, due: float, frame: int) -> bool:
     return frame in run.frames and run.frames[frame].due == due
 
 
-def _set_due(run: Run, frame: Frame, due: float | None) -> None:
-    frame.due = due
-    if due is not None:
-        heapq.heappush(run.dues, (due, frame.id))
-
-
 def _payload(frame: Frame, value: Json, origin: r.Origin) -> Json:
     if origin == "value":
         return value
     return frame.data if origin == "input" else frame.result
-
-
-def _refresh(run: Run, frame: Frame) -> None:
-    """Put the frame among the ready ones, or take it from them."""
-    fork = frame.fork
-    if frame.phase == "READY" or (
-        frame.phase == "FORK"
-        and fork is not None
-        and (fork.pending or fork.room or (not fork.live and fork.spawned == fork.total))
-    ):
-        run.ready[frame.id] = None
-    else:
-        run.ready.pop(frame.id, None)
 
 
 def _execution_started(run: Run, record: r.ExecutionStarted) -> None:
@@ -79,13 +63,17 @@ def _execution_started(run: Run, record: r.ExecutionStarted) -> None:
     run.context = record.context
     run.started_at = record.at
     run.limited = record.context.get(LIMITS) == "aws"
-    if run.definition.timeout_seconds is not None:
-        run.deadline = record.at + run.definition.timeout_seconds
+    _set_deadline(run, record.at)
     definition = run.definition
     # The first StateEntered points back to 0, not to ExecutionStarted: so AWS counts.
     run.frames[ROOT] = Frame(ROOT, None, 0, definition, definition.start_at, record.input, {}, last=0)
     run.next_frame = ROOT + 1
     run.ready[ROOT] = None
+
+
+def _set_deadline(run: Run, at: float) -> None:
+    timeout = run.definition.timeout_seconds
+    run.deadline = None if timeout is None else at + timeout
 
 
 def _state_entered(run: Run, record: r.StateEntered) -> None:
@@ -103,7 +91,8 @@ def _state_exited(run: Run, record: r.StateExited) -> None:
     if record.assigned:
         frame.variables = {**frame.variables, **record.assigned}
     frame.last = run.last_event
-    frame.due = frame.result = frame.arguments = frame.fork = None
+    frame.due = frame.result = frame.arguments = None
+    drop_fork(run, frame)
     frame.entered = 0
     if frame.retries:
         frame.retries = {}
@@ -118,7 +107,7 @@ def _state_exited(run: Run, record: r.StateExited) -> None:
         parent, fork = _parent_fork(run, frame)
         del fork.live[frame.id]
         fork.pending.append(frame.id)
-        _refresh(run, parent)
+        refresh(run, parent)
 
 
 def _task_scheduled(run: Run, record: r.TaskScheduled) -> None:
@@ -129,7 +118,7 @@ def _task_scheduled(run: Run, record: r.TaskScheduled) -> None:
     frame.resource = record.resource
     frame.token = record.token
     timed = record.token is None and record.timeout is not None  # a token's times are kept beside it
-    _set_due(run, frame, record.at + (record.timeout or 0) if timed else None)
+    set_due(run, frame, record.at + (record.timeout or 0) if timed else None)
     frame.limits = record.timeout, record.heartbeat
     run.attempts[run.last_event] = frame.id
 
@@ -182,17 +171,17 @@ def _evaluation_failed(run: Run, record: r.EvaluationFailed) -> None:
 def _wait_started(run: Run, record: r.WaitStarted) -> None:
     frame = run.frames[record.frame]
     frame.phase = "WAITING"
-    _set_due(run, frame, record.due)
+    set_due(run, frame, record.due)
 
 
 def _retry_scheduled(run: Run, record: r.RetryScheduled) -> None:
     frame = run.frames[record.frame]
     frame.phase = "BACKOFF"
-    _set_due(run, frame, record.due)
+    set_due(run, frame, record.due)
     frame.retries = {**frame.retries, record.retrier: frame.retries.get(record.retrier, 0) + 1}
     frame.result = None
-    _drop_fork(run, frame)
-    _refresh(run, frame)
+    drop_fork(run, frame)
+    refresh(run, frame)
 
 
 def _fork_started(run: Run, record: r.ForkStarted) -> None:
@@ -207,7 +196,7 @@ def _fork_started(run: Run, record: r.ForkStarted) -> None:
         tolerated=record.tolerated,
         spawn_from=run.last_event,
     )
-    _refresh(run, frame)
+    refresh(run, frame)
 
 
 def _branch_started(run: Run, record: r.BranchStarted) -> None:
@@ -238,7 +227,7 @@ def _branch_started(run: Run, record: r.BranchStarted) -> None:
     run.ready[child.id] = None
     fork.spawned += 1
     fork.live[child.id] = None
-    _refresh(run, parent)
+    refresh(run, parent)
 
 
 def _branch_succeeded(run: Run, record: r.BranchSucceeded) -> None:
@@ -248,11 +237,11 @@ def _branch_succeeded(run: Run, record: r.BranchSucceeded) -> None:
     fork.results[child.index] = child.data
     fork.spawn_from = child.last
     parent.last = run.last_event if isinstance(parent.current, model.Map) else child.last
-    _refresh(run, parent)
+    refresh(run, parent)
 
 
 def _branch_failed(run: Run, record: r.BranchFailed) -> None:
-    """A tolerated failure ends the child; any other is kept until the parent has decided what to do about it.
+    """Of a failure that is not tolerated the parent has to take note.
 
     What follows points back to the child's last event, not to MapIterationFailed (so AWS counts).
     """
@@ -261,15 +250,10 @@ def _branch_failed(run: Run, record: r.BranchFailed) -> None:
     fork.failed += 1
     parent.last = fork.spawn_from = child.last
     del fork.live[child.id]
-    if fork.failed <= fork.tolerated:
-        _forget(run, child)
-    else:
-        child.phase = "FAILED"
-        child.due = None
-        child.error, child.cause = record.error, record.cause
-        run.ready.pop(child.id, None)
-        fork.pending.append(child.id)
-    _refresh(run, parent)
+    child.error, child.cause = record.error, record.cause
+    set_aside(run, child)
+    (fork.lost if fork.failed <= fork.tolerated else fork.pending).append(child.id)
+    refresh(run, parent)
     if fork.pending:
         run.ready.move_to_end(parent.id, last=False)  # before the siblings order anything more
 
@@ -278,8 +262,9 @@ def _branch_aborted(run: Run, record: r.BranchAborted) -> None:
     child = run.frames[record.frame]
     parent, fork = _parent_fork(run, child)
     del fork.live[child.id]
-    _forget(run, child)
-    _refresh(run, parent)
+    fork.lost.append(child.id)
+    set_aside(run, child)
+    refresh(run, parent)
 
 
 def _parent_fork(run: Run, child: Frame) -> tuple[Frame, Fork]:
@@ -289,26 +274,9 @@ def _parent_fork(run: Run, child: Frame) -> tuple[Frame, Fork]:
     return parent, parent.fork
 
 
-def _forget(run: Run, frame: Frame) -> None:
-    """Drop the frame and all below it; attempts under way are to be cancelled."""
-    _drop_fork(run, frame)
-    if frame.attempt is not None:
-        del run.attempts[frame.attempt]
-        run.cancelling[frame.attempt] = None
-    run.ready.pop(frame.id, None)
-    del run.frames[frame.id]
-
-
-def _drop_fork(run: Run, frame: Frame) -> None:
-    if frame.fork is not None:
-        for child in (*frame.fork.live, *frame.fork.pending):
-            _forget(run, run.frames[child])
-        frame.fork = None
-
-
 def _map_started(run: Run, record: r.MapStarted) -> None:
     frame = run.frames[record.frame]
-    _set_due(run, frame, None)
+    set_due(run, frame, None)
     frame.last = run.last_event
 
 
@@ -336,18 +304,18 @@ def _fork_succeeded(run: Run, record: r.ForkSucceeded) -> None:
     if frame.fork is not None:  # a Map Run has its result already
         results = frame.fork.results
         frame.result = [results[index] for index in sorted(results)]
-    frame.fork = None
+    drop_fork(run, frame)
     frame.phase = "ENTERED"
-    _refresh(run, frame)
+    refresh(run, frame)
 
 
 def _fork_failed(run: Run, record: r.ForkFailed) -> None:
+    """The branches are kept: if the failure is not caught, a redrive goes on with them."""
     frame = run.frames[record.frame]
-    _drop_fork(run, frame)
     frame.phase = "ENTERED"
     frame.due = None
     frame.last = run.last_event
-    _refresh(run, frame)
+    refresh(run, frame)
 
 
 def _execution_retired(run: Run, record: r.ExecutionRetired) -> None:
@@ -357,6 +325,7 @@ def _execution_retired(run: Run, record: r.ExecutionRetired) -> None:
 def _execution_succeeded(run: Run, record: r.ExecutionSucceeded) -> None:
     run.output = run.frames[ROOT].data
     _end(run, "SUCCEEDED", record.at)
+    run.lost.clear()
 
 
 def _execution_ended(
@@ -364,6 +333,8 @@ def _execution_ended(
 ) -> Callable[[Run, r.ExecutionFailed | r.ExecutionAborted | r.ExecutionTimedOut], None]:
     def ended(run: Run, record: r.ExecutionFailed | r.ExecutionAborted | r.ExecutionTimedOut) -> None:
         run.error, run.cause = record.error, record.cause
+        if status == "FAILED" and ROOT in run.frames:
+            run.frames[ROOT].error = record.error
         _end(run, status, record.at)
 
     return ended
@@ -373,11 +344,25 @@ def _end(run: Run, status: Status, at: float) -> None:
     run.status = status
     run.stopped_at = at
     run.deadline = None
-    run.cancelling |= dict.fromkeys(run.attempts)
-    run.attempts.clear()
-    run.frames.clear()
-    run.ready.clear()
+    if ROOT in run.frames:  # else it could not even be started
+        set_aside(run, run.frames[ROOT])
     run.dues.clear()
+
+
+def _execution_redriven(run: Run, record: r.ExecutionRedriven) -> None:
+    run.status = "RUNNING"
+    run.error = run.cause = run.stopped_at = None
+    run.redrives += 1
+    run.redriven_at = record.at
+    _set_deadline(run, record.at)
+    take_up(run, ROOT, run.last_event)
+
+
+def _branch_redriven(run: Run, record: r.BranchRedriven) -> None:
+    parent, fork = _parent_fork(run, run.lost[record.frame])
+    fork.live[fork.again.pop()] = None
+    take_up(run, record.frame, fork.spawn_from)
+    refresh(run, parent)
 
 
 _EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
@@ -410,4 +395,6 @@ _EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
     r.ExecutionFailed: _execution_ended("FAILED"),
     r.ExecutionAborted: _execution_ended("ABORTED"),
     r.ExecutionTimedOut: _execution_ended("TIMED_OUT"),
+    r.ExecutionRedriven: _execution_redriven,
+    r.BranchRedriven: _branch_redriven,
 }

@@ -84,6 +84,10 @@ class Retire(_Fact, frozen=True):
     """Its state machine is deleted: the execution ends when it would enter its next state."""
 
 
+class Redrive(_Fact, frozen=True):
+    """Someone goes on with an execution that has failed, timed out or been stopped (RedriveExecution)."""
+
+
 class Fail(_Fact, frozen=True):
     """The shell cannot go on with the execution."""
 
@@ -103,6 +107,7 @@ Fact: TypeAlias = (
     | Continue
     | Stop
     | Retire
+    | Redrive
     | Fail
 )
 

@@ -47,6 +47,8 @@ def _previous(run: Run, record: r.Record) -> int:
     match record:
         case r.ExecutionStarted() | r.ExecutionAborted() | r.ExecutionTimedOut():
             return 0
+        case r.ExecutionRedriven():
+            return run.last_event
         case r.ExecutionSucceeded() | r.ExecutionFailed():
             return run.frames[ROOT].last if ROOT in run.frames else 0
         case r.BranchStarted(frame=id):
@@ -92,6 +94,10 @@ def _execution_succeeded(run: Run, record: r.ExecutionSucceeded) -> Described:
 
 def _ended(run: Run, record: r.ExecutionFailed | r.ExecutionAborted | r.ExecutionTimedOut) -> Described:
     return type(record).__name__, {"error": record.error, "cause": record.cause}
+
+
+def _redriven(run: Run, record: r.ExecutionRedriven) -> Described:
+    return "ExecutionRedriven", {"redriveCount": run.redrives + 1}
 
 
 def _state_entered(run: Run, record: r.StateEntered) -> Described:
@@ -203,6 +209,7 @@ _DESCRIBE: Final[dict[type[Any], Callable[[Run, Any], Described]]] = {
     r.ExecutionFailed: _ended,
     r.ExecutionAborted: _ended,
     r.ExecutionTimedOut: _ended,
+    r.ExecutionRedriven: _redriven,
     r.StateEntered: _state_entered,
     r.StateExited: _state_exited,
     r.TaskScheduled: _task_scheduled,

@@ -259,6 +259,19 @@ class ExecutionTimedOut(_Record, frozen=True):
     cause: str | None = None
 
 
+class ExecutionRedriven(_Record, frozen=True):
+    """The execution goes on where it failed, timed out or was stopped."""
+
+    at: float
+
+
+class BranchRedriven(_Record, frozen=True):
+    """A branch or iteration that failed or was given up goes on; ``frame`` is its own. Not shown by AWS."""
+
+    at: float
+    frame: int
+
+
 Record: TypeAlias = (
     ExecutionStarted
     | StateEntered
@@ -289,6 +302,8 @@ Record: TypeAlias = (
     | ExecutionFailed
     | ExecutionAborted
     | ExecutionTimedOut
+    | ExecutionRedriven
+    | BranchRedriven
 )
 
 EXECUTION_ENDED: Final = (ExecutionSucceeded, ExecutionFailed, ExecutionAborted, ExecutionTimedOut)

@@ -12,9 +12,9 @@ from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine.records import MapRunStarted
 
-Phase: TypeAlias = Literal["READY", "ENTERED", "WAITING", "BACKOFF", "TASK", "FORK", "ENDED", "FAILED"]
+Phase: TypeAlias = Literal["READY", "ENTERED", "WAITING", "BACKOFF", "TASK", "FORK", "ENDED"]
 """READY: ``state`` is to be entered. ENTERED: only within a step. WAITING: a Wait state. BACKOFF: before a retry.
-TASK: an attempt is under way. FORK: branches or iterations are. ENDED and FAILED: the parent has not yet taken note."""
+TASK: an attempt is under way. FORK: branches or iterations are. ENDED: the parent has not yet taken note."""
 
 Status: TypeAlias = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"]
 
@@ -35,13 +35,23 @@ class Fork:
     """Ids of the frames that have not ended, in the order of their start (a dict, for its order)."""
     pending: list[int] = field(default_factory=list)
     """Ids of the frames that have ended or failed, and that the parent has yet to take note of."""
+    lost: list[int] = field(default_factory=list)
+    """Ids of the frames that failed within what is tolerated, or were aborted: a redrive takes them up again."""
+    again: list[int] = field(default_factory=list)
+    """After a redrive: ids of the frames that are still to be taken up again. The last one is the next."""
     results: dict[int, Json] = field(default_factory=dict)
     failed: int = 0
 
     @property
     def room(self) -> bool:
-        """Whether another branch may start now."""
-        return self.spawned < self.total and len(self.live) < self.concurrency and not self.pending
+        """Whether another branch may start, or be taken up again, now."""
+        left = self.again or self.spawned < self.total
+        return bool(left) and len(self.live) < self.concurrency and not self.pending
+
+    @property
+    def over(self) -> bool:
+        """Whether all branches have started and none is under way."""
+        return self.spawned == self.total and not (self.live or self.again)
 
 
 @dataclass(slots=True)
@@ -89,6 +99,7 @@ class Frame:
     item: Json = None
     """Map iterations: the item, for ``$$.Map.Item``."""
     error: str | None = None
+    """With what the frame has failed; ``cause`` likewise."""
     cause: str | None = None
 
     @property
@@ -113,6 +124,9 @@ class Run:
     last_event: int = 0
     next_frame: int = 0
     frames: dict[int, Frame] = field(default_factory=dict)
+    lost: dict[int, Frame] = field(default_factory=dict)
+    """Frames that failed or were given up, as they were then, with all below them. They are kept until the state
+    around them is left, for a redrive."""
     ready: OrderedDict[int, None] = field(default_factory=OrderedDict)
     """Ids of the frames that can move, in turn. (A plain dict would be slow at its head, where this queue is read.)"""
     dues: list[tuple[float, int]] = field(default_factory=list)
@@ -125,6 +139,9 @@ class Run:
     error: str | None = None
     cause: str | None = None
     stopped_at: float | None = None
+    redrives: int = 0
+    redriven_at: float | None = None
+    """When it was last redriven."""
 
     @property
     def next_due(self) -> float | None:
@@ -137,3 +154,8 @@ class Run:
     @property
     def ended(self) -> bool:
         return self.status not in ("PENDING", "RUNNING")
+
+    @property
+    def redrivable(self) -> bool:
+        """Whether it has ended without success, and there is something to go on with."""
+        return self.ended and bool(self.lost)

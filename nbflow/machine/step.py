@@ -256,6 +256,26 @@ def _retire(turn: Turn, fact: facts.Retire) -> None:
         turn.emit(records.ExecutionRetired(turn.now))
 
 
+def _redrive(turn: Turn, fact: facts.Redrive) -> None:
+    if turn.run.redrivable:
+        turn.emit(records.ExecutionRedriven(turn.now))
+        _go_on(turn, turn.run.frames[ROOT])
+
+
+def _go_on(turn: Turn, frame: Frame) -> None:
+    """A frame has been taken up again: its handler acts once more, though the state is not entered again.
+
+    A Parallel or Map whose branches had all succeeded is left with their results.
+    """
+    if frame.phase != "ENTERED":
+        return
+    state = frame.current
+    if isinstance(state, model.Map | model.Parallel) and frame.result is not None:
+        _settle(turn, frame, _leave_work(turn, frame))
+    else:
+        _settle(turn, frame, ENTER[type(state)](turn, frame, state))
+
+
 def _fail_all(turn: Turn, fact: facts.Fail) -> None:
     if turn.run.status == "RUNNING":
         turn.emit(records.ExecutionFailed(turn.now, fact.error, fact.cause))
@@ -277,6 +297,7 @@ _TAKE: Final[dict[type[Any], Callable[[Turn, Any], None]]] = {
     facts.Continue: _continue,
     facts.Stop: _stop,
     facts.Retire: _retire,
+    facts.Redrive: _redrive,
     facts.Fail: _fail_all,
 }
 
@@ -389,9 +410,8 @@ def _advance_fork(turn: Turn, frame: Frame) -> None:
     assert isinstance(state, model.Map | model.Parallel)
     failed: Frame | None = None
     for id in list(fork.pending):
-        child = turn.run.frames[id]
-        if child.phase == "FAILED":
-            failed = failed or child
+        if id in turn.run.lost:
+            failed = failed or turn.run.lost[id]
         elif turn.full:
             return
         else:
@@ -400,12 +420,17 @@ def _advance_fork(turn: Turn, frame: Frame) -> None:
         _fork_failed(turn, frame, failed)
         return
     while fork.room and not turn.full:
+        if fork.again:
+            child = turn.run.lost[fork.again[-1]]
+            turn.emit(records.BranchRedriven(turn.now, child.id))
+            _go_on(turn, child)
+            continue
         failure = start_branch(turn, frame, state)
         if failure is not None:
             if _abort_live(turn, frame):
                 _settle(turn, frame, failure)
             return
-    if not fork.pending and not fork.live and fork.spawned == fork.total:
+    if not fork.pending and fork.over:
         turn.emit(records.ForkSucceeded(turn.now, frame.id))
         _settle(turn, frame, _leave_work(turn, frame))
 

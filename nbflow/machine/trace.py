@@ -98,6 +98,13 @@ class Trace:
             self._within[child] = (parent, record.index)
             parent.branches[record.index] = []
             parent.branch_status[record.index] = "RUNNING"
+        elif isinstance(record, r.ExecutionRedriven):
+            return self._taken_up(ROOT)
+        elif isinstance(record, r.BranchRedriven):
+            parent, index = self._within[record.frame]
+            parent.branch_status[index] = "RUNNING"
+            self._taken_up(record.frame)
+            return parent
         elif isinstance(record, r.TaskScheduled) and visit is not None:
             visit.attempts.append(Attempt(self.run.last_event, record.at))
         return visit
@@ -140,6 +147,15 @@ class Trace:
                 return self._ended(record)
             case _:
                 return None
+
+    def _taken_up(self, id: int) -> Visit | None:
+        """The visit that a frame was in goes on, unless its state is yet to be entered."""
+        visit = self._current.get(id)
+        if visit is None or self.run.frames[id].phase == "READY":
+            return None
+        visit.status, visit.exited_at = "RUNNING", None
+        visit.failed, visit.error, visit.cause = False, None, None
+        return visit
 
     def _entered(self, record: r.StateEntered, frame: Frame) -> Visit:
         parent, index = self._within.get(frame.id, (None, None))

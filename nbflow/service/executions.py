@@ -6,11 +6,11 @@ from concurrent.futures import wait
 
 from nbflow.engine.live import AlreadyExists
 from nbflow.language.values import Json
-from nbflow.service.arns import check_name, execution_arn, machine_ref
+from nbflow.service.arns import check_name, execution_arn
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.express import start_express
-from nbflow.service.lookup import execution_of, machine_of, present, target_of
+from nbflow.service.lookup import execution_of, target_of
 from nbflow.service.map_runs import map_run_of
 from nbflow.service.parameters import (
     DEFAULT_RESULTS,
@@ -21,6 +21,7 @@ from nbflow.service.parameters import (
     read_token,
     without_none,
 )
+from nbflow.service.redriving import reason_against
 from nbflow.service.starting import (
     Parent,
     Work,
@@ -107,13 +108,8 @@ def describe_execution(desk: Desk, execution_arn: str, *, included_data: str = "
 
 
 def _redrivable(desk: Desk, row: ExecutionRow) -> dict[str, Json]:
-    """AWS, DescribeExecution, redriveStatusReason."""
-    machine = present(desk, row.machine_arn)
-    if row.status in ("RUNNING", "SUCCEEDED"):
-        reason = f"Execution is {row.status} and cannot be redriven"
-    elif machine is None or machine.status == "DELETING":
-        reason = "State machine is in DELETING status"
-    else:
+    reason = reason_against(desk, row)
+    if reason is None:
         return {"redriveStatus": "REDRIVABLE"}
     return {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
 
@@ -130,7 +126,8 @@ def _listed(row: ExecutionRow) -> dict[str, Json]:
         "status": row.status,
         "startDate": row.started_at,
         "stopDate": row.stopped_at,
-        "redriveCount": 0,
+        "redriveCount": row.redrive_count,
+        "redriveDate": row.redrive_date,
     }
 
 
@@ -152,11 +149,10 @@ def list_executions(
     if (state_machine_arn is None) == (map_run_arn is None):
         message = "Exactly one of stateMachineArn and mapRunArn must be specified"
         raise ApiError("ValidationException", message)
-    if redrive_filter == "REDRIVEN":
-        if state_machine_arn is not None:
-            machine_of(desk, machine_ref(state_machine_arn).arn)
-        return {"executions": []}  # nothing can be redriven yet
-    return listed(desk, state_machine_arn, status_filter, max_results, next_token, map_run=map_run_arn)
+    redriven = None if redrive_filter is None else redrive_filter == "REDRIVEN"
+    return listed(
+        desk, state_machine_arn, status_filter, max_results, next_token, redriven, map_run=map_run_arn
+    )
 
 
 def listed(
@@ -165,6 +161,7 @@ def listed(
     status: str | None,
     max_results: int,
     next_token: str | None,
+    redriven: bool | None = None,
     *,
     map_run: str | None = None,
 ) -> dict[str, Json]:
@@ -182,13 +179,14 @@ def listed(
     if map_run is not None:
         map_run_of(desk, map_run)
     limit = limit_of(max_results)
-    question = f"executions {machine} {map_run} {status}"
+    question = f"executions {machine} {map_run} {status} {redriven}"
     rows = desk.store.executions(
         machine_arn=of_machine,
         version_arn=of_version,
         alias_arn=of_alias,
         map_run_arn=map_run,
         status=status,
+        redriven=redriven,
         limit=limit + 1,
         before=None if next_token is None else read_token(next_token, question),
     )

@@ -10,7 +10,7 @@ from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine.history import Event
 from nbflow.machine.records import Record
-from nbflow.service import executions, histories, machines
+from nbflow.service import executions, histories, machines, redriving
 from nbflow.service.arns import execution_arn
 from nbflow.service.desk import Desk, Limits
 from nbflow.service.errors import ApiError
@@ -134,6 +134,12 @@ class Service:
     ) -> dict[str, Json]:
         """:func:`nbflow.service.executions.stop_execution`"""
         return executions.stop_execution(self.desk, execution_arn, error=error, cause=cause)
+
+    def redrive_execution(
+        self, execution_arn: str, *, tasks: Mapping[str, Code], directory: str = ""
+    ) -> dict[str, Json]:
+        """:func:`nbflow.service.redriving.redrive_execution`, with the code of the tasks as for ``start_execution``."""
+        return redriving.redrive_execution(self.desk, execution_arn, work=Work(tasks, (), directory))
 
     def get_execution_history(self, execution_arn: str, **options: Any) -> dict[str, Json]:
         """:func:`nbflow.service.histories.get_execution_history`"""

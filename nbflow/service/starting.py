@@ -113,7 +113,7 @@ def new_row(
         status="RUNNING",
         input=input,
         started_at=desk.engine.now(),
-        bindings=_bindings(work.tasks) if work is not None else None,
+        bindings=bindings(work.tasks) if work is not None else None,
         version_arn=None if target.version is None else target.version.arn,
         alias_arn=None if target.alias is None else target.alias.arn,
         revision=json.dumps(revision),
@@ -121,7 +121,7 @@ def new_row(
     )
 
 
-def _bindings(tasks: Mapping[str, Code]) -> str:
+def bindings(tasks: Mapping[str, Code]) -> str:
     """What each resource was bound to, for the execution's row."""
     return json.dumps(
         {

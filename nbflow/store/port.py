@@ -106,7 +106,7 @@ class ExecutionRow:
     cause: str | None = None
     stopped_at: float | None = None
     bindings: str | None = None
-    """JSON text: what the names of its tasks were bound to when it started."""
+    """JSON text: what the names of its tasks were bound to when it started, or was last redriven."""
     version_arn: str | None = None
     """The version that it was started on, directly or by an alias."""
     alias_arn: str | None = None
@@ -116,6 +116,11 @@ class ExecutionRow:
     """The token of the task that waits for its end, in another execution."""
     map_run_arn: str | None = None
     """The Map Run that it is a child of."""
+    redrive_count: int = 0
+    redrive_date: float | None = None
+    """When it was last redriven."""
+    redrive_tokens: str | None = None
+    """JSON text: the latest client tokens of redrives, each with its time."""
     id: int = 0
     """Set by the store: grows in the order of opening; the ``before`` of paging."""
     steps: int = 0
@@ -234,13 +239,23 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """What changes in the execution's row when it ends, or (all None) when a redrive opens it again."""
+    """What changes in the execution's row when it ends."""
 
     status: str
     output: str | None = None
     error: str | None = None
     cause: str | None = None
     stopped_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redriving:
+    """What changes in the execution's row when it is redriven. It is RUNNING again; how it had ended is forgotten."""
+
+    redrive_count: int
+    redrive_date: float
+    redrive_tokens: str | None = None
+    bindings: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +273,9 @@ class Append:
     format: int = 1
     opened: ExecutionRow | None = None
     """With the first step: the new execution (``id`` and ``steps`` are not read)."""
+    redriven: Redriving | None = None
     closed: Closing | None = None
+    """It may be redriven and end again within one step."""
     logs: tuple[LogRow, ...] = ()
     artifacts: tuple[ArtifactRow, ...] = ()
     """Those that exist already are touched: they keep everything but ``touched_at``."""
@@ -477,10 +494,14 @@ class Store(Registry, Tokens, MapRuns, Protocol):
         alias_arn: str | None = None,
         map_run_arn: str | None = None,
         status: str | None = None,
+        redriven: bool | None = None,
         limit: int = 1000,
         before: int | None = None,
     ) -> list[ExecutionRow]:
-        """At most ``limit`` executions, newest first; the next page is ``before`` the last row's id."""
+        """At most ``limit`` executions, newest first; the next page is ``before`` the last row's id.
+
+        ``redriven``: only those that have been redriven, or only those that have not.
+        """
         ...
 
     def journal(self, arn: str, after: int = -1) -> Iterator[JournalRow]:

@@ -23,7 +23,16 @@ from sqlalchemy.dialects.sqlite import insert
 
 from nbflow.store import schema
 from nbflow.store.opening import BEGIN, explain, explained, open_database
-from nbflow.store.port import Append, ArtifactRow, ExecutionRow, JournalRow, StoreError, TokenRow
+from nbflow.store.port import (
+    Append,
+    ArtifactRow,
+    Closing,
+    ExecutionRow,
+    JournalRow,
+    Redriving,
+    StoreError,
+    TokenRow,
+)
 from nbflow.store.tokens import SqlTokens, settling
 
 _PAGE: Final = 200
@@ -67,10 +76,11 @@ _STEP: Final = _compiled(
     .inline(),
     ("execution", "step", "format", "first_event", "at", "records"),
 )
-_CLOSE: Final = _compiled(
-    update(schema.executions).where(schema.executions.c.arn == bindparam("of_arn")),
-    ("status", "output", "error", "cause", "stopped_at"),
-)
+_of = update(schema.executions).where(schema.executions.c.arn == bindparam("of_arn"))
+_ENDED: Final = ("status", "output", "error", "cause", "stopped_at")
+_CLOSE: Final = _compiled(_of, _ENDED)
+_REDRIVEN: Final = ("redrive_count", "redrive_date", "redrive_tokens", "bindings")
+_REDRIVE: Final = _compiled(_of, _REDRIVEN)
 _log = insert(schema.logs).values(execution=_ID)
 _LOG: Final = _compiled(
     _log.on_conflict_do_update(
@@ -121,10 +131,11 @@ def _encoded(append: Append) -> list[_Write]:
         "records": append.records.decode(),  # bytes would become a BLOB, which SQLite's JSON functions refuse
     }
     writes.append(_Write(_STEP, step))
+    if append.redriven is not None:
+        writes.append(_Write(_CLOSE, _columns(arn, Closing("RUNNING"), _ENDED)))
+        writes.append(_Write(_REDRIVE, _columns(arn, append.redriven, _REDRIVEN)))
     if append.closed is not None:
-        end = append.closed
-        closing = {"status": end.status, "output": end.output, "error": end.error, "cause": end.cause}
-        writes.append(_Write(_CLOSE, {"of_arn": arn, "stopped_at": end.stopped_at, **closing}))
+        writes.append(_Write(_CLOSE, _columns(arn, append.closed, _ENDED)))
     writes += [_Write(_LOG, {"of_arn": arn, "attempt": log.attempt, "text": log.text}) for log in append.logs]
     writes += [_Write(_SHELVE, {name: getattr(row, name) for name in _ARTIFACT}) for row in append.artifacts]
     return writes + _outside_writes(append)
@@ -140,6 +151,10 @@ def _outside_writes(append: Append) -> list[_Write]:
         parameters = {"of_token": settled.token, "fact": settled.fact}
         writes += [_Write(statement, parameters, certain=False) for statement in _SETTLE]
     return writes
+
+
+def _columns(arn: str, change: Closing | Redriving, names: Collection[str]) -> dict[str, Any]:
+    return {"of_arn": arn, **{name: getattr(change, name) for name in names}}
 
 
 class SqlStore(SqlTokens):
@@ -204,6 +219,7 @@ class SqlStore(SqlTokens):
         alias_arn: str | None = None,
         map_run_arn: str | None = None,
         status: str | None = None,
+        redriven: bool | None = None,
         limit: int = 1000,
         before: int | None = None,
     ) -> list[ExecutionRow]:
@@ -217,6 +233,8 @@ class SqlStore(SqlTokens):
             table.status: status,
         }
         query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+        if redriven is not None:
+            query = query.where(table.redrive_count > 0 if redriven else table.redrive_count == 0)
         if before is not None:
             query = query.where(table.id < before)
         return [ExecutionRow(**row._mapping) for row in self._rows(query)]

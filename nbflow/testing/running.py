@@ -97,12 +97,12 @@ class MachineRun:
         return unpack(self.output, self.work.known, self.work.shelf)
 
     def _task(self, state: str) -> str:
-        if state not in self._tasks:
-            raise KeyError(f"there is no Task state {state!r} in {self.machine}{hint(state, self._tasks)}")
+        if state not in self._named:
+            raise KeyError(f"there is no Task state {state!r} in {self.machine}{hint(state, self._named)}")
         return state
 
     @cached_property
-    def _tasks(self) -> list[str]:
+    def _named(self) -> list[str]:
         return [place.rpartition("/States/")[2] for place in resources(self.definition)]
 
     def __repr__(self) -> str:
@@ -121,8 +121,12 @@ class Bound(Protocol):
     """An ``nf.StateMachine``, as far as it is read here: its house is above this one."""
 
     name: str
-    _tasks: dict[str, Any]
-    _checks: dict[str, str]
+
+    @property
+    def tasks(self) -> Mapping[str, Any]: ...
+
+    @property
+    def checks(self) -> Mapping[str, str]: ...
 
     @property
     def definition(self) -> dict[str, Json]: ...
@@ -212,7 +216,7 @@ def _given(definition: Definition) -> _Given:
         raise TypeError(
             f"a definition is a dict, a text, a path, an nf.StateMachine or an nf.flow, not {definition!r:.80}"
         )
-    return _Given(json.dumps(machine.definition), machine.name, machine._tasks, machine._checks)
+    return _Given(json.dumps(machine.definition), machine.name, machine.tasks, machine.checks)
 
 
 def _as_json(text: str) -> str:

@@ -68,6 +68,8 @@ def test_it_agrees_with_the_trace(definition: Definition, numbers: list[int], st
     driver = Driver(definition, scripts(definition, numbers)).start(answer(3)).settle(steps)
     if stop and not driver.run.ended:
         driver.step(facts.Stop())
+    driver.step(facts.Redrive())  # a run that goes on, or has succeeded, does not mind
+    driver.settle(steps)
     board, trace = Board(driver.definition), Trace(driver.definition)
     forks: dict[str, Visit] = {}
     for record in driver.records[:400]:

@@ -13,6 +13,7 @@ from nbflow.engine.engine import Engine
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import facts
+from nbflow.machine.records import decode
 from nbflow.service.arns import execution_arn, machine_arn
 from nbflow.service.service import Service
 from nbflow.store.port import ExecutionRow, MachineRow, StoreError, digest
@@ -125,6 +126,15 @@ class Desk:
         self.engine.start(row, model, codes, "", {})
         self.turn()
         return Execution(row.arn, cast(Connection, self))
+
+    def redrive(self, execution: Execution) -> None:
+        """Go on with a run that has ended."""
+        row = self.row(execution.arn)
+        model = parse(self.store.definition(row.definition))
+        steps = [decode(step.records, step.format) for step in self.store.journal(row.arn)]
+        codes = {FUNCTION + each: Code("function", each, "0" * 64, b"") for each in NAMES}
+        self.engine.redrive(row, model, steps, codes, "")
+        self.turn()
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let time pass, and then the engine do all that there is to do."""

@@ -97,6 +97,25 @@ def test_a_run_is_shown_under_its_cell_once(kernel: Kernel) -> None:
     assert len(later.shown) == 2, "another cell shows it again"
 
 
+MENDED = "@nf.task\ndef mended(x): return x + 1\n"
+
+
+@pytest.mark.parametrize("cells", [2, 1])
+def test_a_run_is_mended_and_redriven(kernel: Kernel, cells: int) -> None:
+    """With the code of the cell that was edited; it is shown under its cell, in one and the same cell once."""
+    ok(kernel.run(MENDED.replace("return x + 1", "raise ValueError('not yet')")))
+    ok(kernel.run("@nf.flow\ndef mending(x: int):\n    y = mended(x)\n    return y"))
+    first, second = "run = mending.start(x=1).wait()\n", f"{MENDED}run.redrive().result()"
+    if cells == 2:
+        ok(kernel.run(first))
+        cell = ok(kernel.run(second))
+    else:
+        cell = ok(kernel.run(first + second))
+    assert cell.value == "2"
+    assert len(cell.shown) == 2
+    assert ok(kernel.run("len(run['mended'].attempts), run.redrives")).value == "(2, 1)"
+
+
 GATED = "@nf.task\ndef gated(gate):\n    import gates\n    gates.wait(gate)\n    return gate"
 
 

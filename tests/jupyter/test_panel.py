@@ -79,6 +79,26 @@ def test_a_run_that_has_ended_is_shown_as_it_ended(desk: Desk, following: Follow
     assert not following.add(run)  # it is there
 
 
+def test_a_run_that_is_redriven_is_followed_anew(desk: Desk, following: Following) -> None:
+    run = desk.start(scope(List=task("list")))
+    news: list[str] = []
+    following.listeners.append(lambda changed: news.extend(each.board.status for each in changed))
+    following.add(run)
+    desk.finish(error="Boom")
+    assert following.turn() is None
+    assert following.runs[run.arn].live(0.0)["failed"] == "List"
+    desk.redrive(run)
+    assert following.add(run)
+    assert not following.add(run)
+    live = following.runs[run.arn].live(0.0)
+    assert (live["status"], live["failed"], live["error"]) == ("RUNNING", "", "")
+    assert live["states"]["List"]["status"] == "RUNNING"
+    desk.finish([1])
+    assert following.turn() is None
+    assert news == ["RUNNING", "FAILED", "RUNNING", "SUCCEEDED"]
+    assert listeners(desk) == 0
+
+
 def test_a_second_run_that_has_ended_is_news_too(desk: Desk, following: Following) -> None:
     first, second = (desk.start(scope(List=task("list")), name=name) for name in ("first", "second"))
     desk.finish(1)

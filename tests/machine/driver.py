@@ -2,14 +2,13 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, facts, orders
 from nbflow.machine.history import Event, history
 from nbflow.machine.records import Record, decode, join
-from nbflow.machine.run import Run
+from nbflow.machine.run import Fork, Run
 
 Script = Callable[[int, Json], Json]
 """A task: gets the number of its call (from 0, by state) and its arguments; returns its output or raises Raised."""
@@ -99,6 +98,11 @@ class Driver:
         self.start(input)
         return self.settle(steps)
 
+    def redrive(self) -> "Driver":
+        """Go on with it, and do what is ordered until nothing is left to do."""
+        self.step(facts.Redrive())
+        return self.settle()
+
     def settle(self, steps: int = 100_000) -> "Driver":
         while self.todo and steps:
             steps -= 1
@@ -141,6 +145,8 @@ def check(run: Run, records: Sequence[Record]) -> None:
     """All that must hold of a state at rest, whatever happened."""
     if run.ended:
         assert not run.frames
+        assert not run.dues
+        assert run.lost or run.status == "SUCCEEDED" or not run.context
         assert not run.ready
         assert not run.attempts
         assert run.stopped_at is not None
@@ -156,22 +162,28 @@ def check(run: Run, records: Sequence[Record]) -> None:
             assert frame.due is not None
         assert frame.due is None or (frame.due, id) in run.dues
         if frame.fork is not None:
-            children = [*frame.fork.live, *frame.fork.pending]
+            fork = frame.fork
+            children = _children(fork)
             assert len(children) == len(set(children))
-            assert all(run.frames[child].parent == id for child in children)
-            assert frame.fork.spawned == len(frame.fork.results) + len(children) + _dropped(frame.fork)
-            assert len(frame.fork.live) <= frame.fork.concurrency
+            assert all((run.frames.get(child) or run.lost[child]).parent == id for child in children)
+            assert all(child in run.frames for child in fork.live)
+            assert all(child in run.lost for child in (*fork.lost, *fork.again))
+            assert fork.spawned == len(fork.results) + len(children)
+            assert len(fork.live) <= fork.concurrency
         if frame.parent is not None:
-            fork = run.frames[frame.parent].fork
-            assert fork is not None
-            assert id in fork.live or id in fork.pending
+            around = run.frames[frame.parent].fork
+            assert around is not None
+            assert id in around.live or id in around.pending
+    forks = [frame.fork for frame in (*run.frames.values(), *run.lost.values()) if frame.fork is not None]
+    kept = {id for fork in forks for id in _children(fork)}
+    for id, frame in run.lost.items():
+        assert frame.id == id
+        assert frame.attempt is None
+        assert id in kept or frame.parent is None, "a frame is kept though the state around it was left"
 
 
-def _dropped(fork: Any) -> int:
-    """Branches whose failure was tolerated, or that were aborted while a failure is being dealt with."""
-    dropped: int = fork.spawned - len(fork.results) - len(fork.live) - len(fork.pending)
-    assert dropped >= 0
-    return dropped
+def _children(fork: Fork) -> list[int]:
+    return [*fork.live, *fork.pending, *fork.lost, *fork.again]
 
 
 def _can_move(run: Run, id: int) -> bool:
@@ -181,4 +193,4 @@ def _can_move(run: Run, id: int) -> bool:
         return True
     if fork is None:
         return False
-    return bool(fork.pending) or fork.room or (fork.spawned == fork.total and not fork.live)
+    return bool(fork.pending) or fork.room or fork.over

@@ -1,12 +1,18 @@
-"""Crash anywhere: lose the memory at a random step, rebuild it from the journal, and nothing is different."""
+"""Crash anywhere: lose the memory at a random step, rebuild it from the journal, and nothing is different.
+
+Redrive anywhere: go on at a random time with what failed, timed out or was stopped, and nothing that succeeded is done
+a second time.
+"""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from nbflow.language.values import Json
 from nbflow.machine import facts
+from nbflow.machine import records as r
 from nbflow.machine.turn import BOUND
 from tests.machine.driver import TASK, Driver, Raised
 
@@ -95,14 +101,53 @@ def drive(seed: int, crashing: bool) -> Driver:
     driver = Driver(definition, crash=lambda: crashing and crash_rng.random() < 0.3, seed=seed)
     driver.tasks = AnyTask(random.Random(seed + 2))
     driver.start({}).settle(stop_at)
-    if rng.random() < 0.2:
+    if rng.random() < 0.4:
         driver.step(facts.Stop("Stopped", "by the test"))
+    for _ in range(rng.randint(0, 6)):
+        # Sometimes at once, when the cancels of the attempts that were under way are still owed.
+        driver.settle(rng.choice([0, 100_000]))
+        if driver.run.last_event > 1000:  # to rebuild it at every other step takes a while
+            break
+        driver.step(facts.Redrive())
+        driver.settle(rng.choice([rng.randint(0, 30), 100_000]))
+        if rng.random() < 0.5:
+            driver.step(facts.Stop("Stopped", "again"))
     return driver.settle()
+
+
+def check_successes(records: Sequence[r.Record]) -> None:
+    """What was left is not entered again, nor its tasks done; a branch that succeeded is not heard of again.
+
+    (The random machines have no loops; a Retry around a fork starts it over.)
+    """
+    left: set[tuple[int, str]] = set()
+    within: dict[int, str] = {}
+    succeeded: set[int] = set()
+    forked: set[int] = set()
+    for record in records:
+        frame = getattr(record, "frame", -1)
+        assert frame not in succeeded
+        match record:
+            case r.StateEntered(name=name):
+                assert (frame, name) not in left
+                within[frame] = name
+            case r.StateExited(name=name):
+                left.add((frame, name))
+                forked.discard(frame)
+            case r.TaskScheduled():
+                assert (frame, within[frame]) not in left
+            case r.BranchSucceeded():
+                succeeded.add(frame)
+            case r.RetryScheduled():
+                forked.discard(frame)
+            case r.ForkStarted():
+                assert frame not in forked
+                forked.add(frame)
 
 
 @pytest.mark.parametrize("block", range(10))
 def test_a_crash_changes_nothing(block: int) -> None:
-    crashes = 0
+    crashes = redrives = 0
     for seed in range(block * SEEDS // 10, (block + 1) * SEEDS // 10):
         driver = drive(seed, crashing=True)
         assert driver.run.ended, f"seed {seed} does not end"
@@ -111,8 +156,11 @@ def test_a_crash_changes_nothing(block: int) -> None:
         ids = [event["id"] for event in driver.events]
         assert ids == list(range(1, len(ids) + 1))
         assert all(event["previousEventId"] < event["id"] for event in driver.events)
+        check_successes(driver.records)
         crashes += driver.crashes
+        redrives += driver.run.redrives
     assert crashes > 100
+    assert redrives > 30
 
 
 def test_an_endless_loop_stays_bounded_and_stoppable() -> None:

@@ -12,9 +12,9 @@ from tests.service.support import Office
 
 LATER = {
     *("GetActivityTask", "SendTaskSuccess", "SendTaskFailure", "SendTaskHeartbeat"),
-    *("RedriveExecution", "UpdateMapRun"),
+    "UpdateMapRun",
 }
-"""What needs task tokens, redrive or Map Runs."""
+"""What needs task tokens or Map Runs."""
 
 
 def test_every_action_of_the_model_is_there_but_those_that_come_later() -> None:

@@ -18,6 +18,7 @@ from nbflow.store.port import (
     JournalRow,
     LogRow,
     MachineRow,
+    Redriving,
     Store,
     StoreError,
     digest,
@@ -204,6 +205,42 @@ def test_executions_are_filtered_and_paged(store: Store) -> None:
     first = store.executions(status="RUNNING", limit=4)
     rest = store.executions(status="RUNNING", limit=4, before=first[-1].id)
     assert [row.name for row in first + rest] == ["5", "4", "3", "2", "1", "0"]
+
+
+def test_a_redrive_opens_it_again(store: Store) -> None:
+    ended = Closing("FAILED", error="Boom", cause="why", stopped_at=12.0)
+    store.append([opening(A), replace(step(A, 1), closed=ended)])
+    redriven = Redriving(1, 20.0, '[["t", 20.0]]', '{"b":1}')
+    assert store.append([replace(step(A, 2), redriven=redriven)]) == [True]
+    expected = replace(
+        A, redrive_count=1, redrive_date=20.0, redrive_tokens='[["t", 20.0]]', bindings='{"b":1}'
+    )
+    row = store.execution(A.arn)
+    assert row is not None
+    assert replace(row, id=0, steps=0) == expected
+    again = replace(redriven, redrive_count=2, redrive_date=30.0)
+    store.append([replace(step(A, 3), redriven=again, closed=replace(ended, stopped_at=30.5))])
+    row = store.execution(A.arn)
+    assert row is not None
+    assert (row.status, row.error, row.stopped_at) == ("FAILED", "Boom", 30.5)
+    assert (row.redrive_count, row.redrive_date) == (2, 30.0)
+
+
+def test_who_redrives_too_late_has_lost(store: Store) -> None:
+    store.append([opening(A), replace(step(A, 1), closed=Closing("FAILED", stopped_at=12.0))])
+    redriven = Redriving(1, 20.0)
+    assert store.append([replace(step(A, 2), redriven=redriven)]) == [True]
+    assert store.append([replace(step(A, 2), redriven=replace(redriven, redrive_date=21.0))]) == [False]
+    row = store.execution(A.arn)
+    assert row is not None
+    assert row.redrive_date == 20.0
+
+
+def test_executions_are_filtered_by_whether_they_were_redriven(store: Store) -> None:
+    store.append([opening(A), opening(B), replace(step(A, 1), redriven=Redriving(1, 20.0))])
+    assert [row.name for row in store.executions(redriven=True)] == ["a"]
+    assert [row.name for row in store.executions(redriven=False)] == ["b"]
+    assert [row.name for row in store.executions()] == ["b", "a"]
 
 
 def test_a_long_journal_comes_in_order(store: Store) -> None:

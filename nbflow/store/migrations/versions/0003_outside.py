@@ -1,4 +1,4 @@
-"""Task tokens, the inbox of what comes from outside, executions that another one waits for, and Map Runs."""
+"""What others do to executions: task tokens and the inbox, executions that one waits for, Map Runs, redrives."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,6 +18,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("parent_token IS NOT NULL"),
     )
     op.add_column("executions", sa.Column("map_run_arn", sa.Text))
+    op.add_column("executions", sa.Column("redrive_count", sa.Integer, nullable=False, server_default="0"))
+    op.add_column("executions", sa.Column("redrive_date", sa.Double))
+    op.add_column("executions", sa.Column("redrive_tokens", sa.Text))
     op.create_index(
         "executions_by_map_run",
         "executions",

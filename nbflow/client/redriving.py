@@ -1,0 +1,88 @@
+"""What does the tasks of an execution that is redriven: the functions of this process, as they are now.
+
+An execution remembers its definition, and of its tasks their names. Which functions these mean is looked up here: in
+what the caller gives, else in the flow or state machine of this name and definition that this process has defined,
+else in what the service is told that Lambda functions are.
+"""
+
+import os
+from collections.abc import Mapping
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+from nbflow.errors import NbflowError
+from nbflow.service.starting import bound
+from nbflow.tasks.job import Code
+
+if TYPE_CHECKING:
+    from nbflow.client.executions import Execution
+    from nbflow.client.flows import Flow
+    from nbflow.client.machines import Bound, StateMachine
+
+MOST_KNOWN: Final = 1000
+"""Flows and state machines that are remembered: the latest ones, and of each definition the latest one."""
+
+_known: Final[dict[tuple[str, str], "StateMachine | Flow[..., Any]"]] = {}
+"""By name, and by the digest of the definition."""
+
+
+def remember(sha256: str, machine: "StateMachine | Flow[..., Any]") -> None:
+    """This process knows the tasks of a definition (its digest). Those of a flow are looked up when they are needed."""
+    key = machine.name, sha256
+    _known.pop(key, None)
+    _known[key] = machine
+    while len(_known) > MOST_KNOWN:
+        del _known[next(iter(_known))]
+
+
+def redrive(
+    execution: "Execution",
+    flow: "StateMachine | Flow[..., Any] | None" = None,
+    tasks: "Mapping[str, Bound] | None" = None,
+) -> None:
+    """:meth:`nbflow.client.executions.Execution.redrive`, without showing it."""
+    from nbflow.client.machines import end_importing_worker
+
+    end_importing_worker()
+    connection, arn = execution.connection, execution.arn
+    connection.context = copy_context()
+    described = connection.service.describe_execution(arn)
+    # What cannot be redriven is told so, whatever its tasks are.
+    codes = _codes(execution, flow, tasks) if described["redriveStatus"] == "REDRIVABLE" else {}
+    connection.service.redrive_execution(arn, tasks=codes, directory=os.getcwd())
+
+
+def _codes(
+    execution: "Execution",
+    flow: "StateMachine | Flow[..., Any] | None",
+    tasks: "Mapping[str, Bound] | None",
+) -> dict[str, Code]:
+    """The code of the execution's tasks as it is now, by the resource that names it.
+
+    Raises NbflowError for functions that are not known, and for a flow whose states are others by now.
+    """
+    from nbflow.client.flows import Flow
+    from nbflow.client.machines import missing_in, pinned
+
+    service, row = execution.connection.service, execution.row
+    definition = service.definition_of(row.arn)
+    known = flow or _known.get((execution.machine, row.definition))
+    machine = known.machine if isinstance(known, Flow) else known
+    if machine is not known and machine is not None and machine.sha256 != row.definition:
+        if flow is not None or tasks is None:
+            raise NbflowError(
+                f"the states of {machine.name} have changed since execution {row.name} began, which goes on with those "
+                "that it began with: start it anew, or define the flow as it was (its tasks may do something else now)"
+            )
+        machine = None
+    given, checks = (machine.tasks, machine.checks) if machine is not None else ({}, {})
+    given = {**given, **(tasks or {})}
+    codes = bound(service.desk, definition)
+    lacking = sorted(missing_in(definition, given) - {code.name for code in codes.values()})
+    if lacking:
+        raise NbflowError(
+            f"execution {row.name} of {execution.machine} has tasks that are not known here: {', '.join(lacking)}. "
+            "Define its flow or state machine in this process and give it, as in redrive(report), or give the "
+            "functions, as in redrive(tasks={…}); in a shell, nbflow redrive takes --from FILE or --tasks FILE.py"
+        )
+    return {**codes, **pinned(definition, given, checks)}
