@@ -17,8 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Engine, Executable, bindparam, delete, func, select, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Engine, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from nbflow.store import schema
@@ -33,6 +32,7 @@ from nbflow.store.port import (
     StoreError,
     TokenRow,
 )
+from nbflow.store.registry import compiled
 from nbflow.store.tokens import SqlTokens, settling
 
 _PAGE: Final = 200
@@ -54,22 +54,16 @@ def open_store(url: str, *, busy_timeout: float = 5.0) -> "SqlStore":
     return SqlStore(*open_database(url, busy_timeout=busy_timeout))
 
 
-def _compiled(statement: Executable, names: Collection[str] | None) -> str:
-    """The statement as the driver takes it, with named parameters."""
-    keys = None if names is None else list(names)
-    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named"), column_keys=keys))  # type: ignore[attr-defined]  # what is executed can be compiled
-
-
 _ID: Final = (
     select(schema.executions.c.id).where(schema.executions.c.arn == bindparam("of_arn")).scalar_subquery()
 )
 _OPENED: Final = tuple(column for column in schema.executions.c.keys() if column != "id")  # noqa: SIM118 (no dict)
 _ARTIFACT: Final = tuple(schema.artifacts.c.keys())
 
-_OPEN: Final = _compiled(
+_OPEN: Final = compiled(
     insert(schema.executions).on_conflict_do_nothing(index_elements=["arn"]).inline(), _OPENED
 )
-_STEP: Final = _compiled(
+_STEP: Final = compiled(
     insert(schema.journal)
     .values(execution=_ID)
     .on_conflict_do_nothing(index_elements=["execution", "step"])
@@ -78,18 +72,18 @@ _STEP: Final = _compiled(
 )
 _of = update(schema.executions).where(schema.executions.c.arn == bindparam("of_arn"))
 _ENDED: Final = ("status", "output", "error", "cause", "stopped_at")
-_CLOSE: Final = _compiled(_of, _ENDED)
+_CLOSE: Final = compiled(_of, _ENDED)
 _REDRIVEN: Final = ("redrive_count", "redrive_date", "redrive_tokens", "bindings")
-_REDRIVE: Final = _compiled(_of, _REDRIVEN)
+_REDRIVE: Final = compiled(_of, _REDRIVEN)
 _log = insert(schema.logs).values(execution=_ID)
-_LOG: Final = _compiled(
+_LOG: Final = compiled(
     _log.on_conflict_do_update(
         index_elements=["execution", "attempt"], set_={"text": _log.excluded.text}
     ).inline(),
     ("execution", "attempt", "text"),
 )
 _shelve = insert(schema.artifacts)
-_SHELVE: Final = _compiled(
+_SHELVE: Final = compiled(
     _shelve.on_conflict_do_update(
         index_elements=["sha256"], set_={"touched_at": _shelve.excluded.touched_at}
     ).inline(),
@@ -97,23 +91,23 @@ _SHELVE: Final = _compiled(
 )
 
 
-_TOKEN: Final = _compiled(
+_TOKEN: Final = compiled(
     insert(schema.tokens).values(execution=_ID).inline(),
     ("execution", *(field.name for field in fields(TokenRow) if field.name != "execution")),
 )
 _map_run = insert(schema.map_runs)
-_MAP_RUN: Final = _compiled(
+_MAP_RUN: Final = compiled(
     _map_run.on_conflict_do_update(
         index_elements=["arn"],
         set_={name: _map_run.excluded[name] for name in ("status", "stopped_at", "counts")},
     ).inline(),
     schema.map_runs.c.keys(),
 )
-_CLOSE_TOKEN: Final = _compiled(
+_CLOSE_TOKEN: Final = compiled(
     update(schema.tokens).where(schema.tokens.c.token == bindparam("of_token")), ("state", "input")
 )
-_CONSUME: Final = _compiled(delete(schema.inbox).where(schema.inbox.c.id == bindparam("of_id")), ())
-_SETTLE: Final = tuple(_compiled(statement, None) for statement in settling())
+_CONSUME: Final = compiled(delete(schema.inbox).where(schema.inbox.c.id == bindparam("of_id")), ())
+_SETTLE: Final = tuple(compiled(statement) for statement in settling())
 
 
 def _encoded(append: Append) -> list[_Write]:

@@ -9,11 +9,10 @@ import sqlite3
 import threading
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Engine,
     Executable,
     bindparam,
@@ -29,9 +28,9 @@ from sqlalchemy import (
 )
 
 from nbflow.store import schema
-from nbflow.store.opening import explain, explained, transaction
+from nbflow.store.opening import explain
 from nbflow.store.port import InboxRow, Settled, TokenRow
-from nbflow.store.registry import SqlRegistry
+from nbflow.store.registry import SqlRegistry, compiled
 
 _T: Final = schema.tokens.c
 _PAGE: Final = 1000
@@ -39,7 +38,8 @@ _PAGE: Final = 1000
 
 _OPEN: Final[ColumnElement[str]] = literal_column("'open'")
 _CLOSED: Final[ColumnElement[str]] = literal_column("'closed'")
-"""Written out: the statements of :func:`settling` also run outside SQLAlchemy, which would bind them."""
+_WAITING: Final[ColumnElement[str]] = literal_column("'queued'")
+"""Written out: the statements run outside SQLAlchemy, which would bind them."""
 
 _TOKENS: Final = select(
     _T.token,
@@ -71,6 +71,39 @@ def settling(*conditions: ColumnElement[bool]) -> tuple[Executable, Executable]:
     return put, update(schema.tokens).where(*wanted).values(state=_CLOSED, input=null())
 
 
+_SETTLE: Final = tuple(map(compiled, settling()))
+_EXPIRE: Final = tuple(
+    map(compiled, settling(or_(_T.due <= bindparam("now"), _T.heartbeat_due <= bindparam("now"))))
+)
+_OF_TOKEN: Final = compiled(_TOKENS.where(_T.token == bindparam("token")))
+_BEAT: Final = compiled(
+    update(schema.tokens)
+    .where(_T.token == bindparam("of_token"), _T.state == _OPEN)
+    .values(heartbeat_due=bindparam("now") + _T.heartbeat)
+)
+_QUEUED: Final = compiled(select(_T.activity, func.count()).where(_T.state == _WAITING).group_by(_T.activity))
+_oldest = _TOKENS.where(_T.activity == bindparam("activity"), _T.state == _WAITING).order_by(_T.id)
+_OLDEST: Final = f"{compiled(_oldest)} LIMIT 1"
+_TELL: Final = compiled(
+    insert(schema.inbox).from_select(
+        ["execution", "attempt", "fact"],
+        select(_T.execution, _T.attempt, bindparam("fact")).where(_T.token == bindparam("of_token")),
+    )
+)
+_TAKE: Final = compiled(
+    update(schema.tokens)
+    .where(_T.token == bindparam("of_token"))
+    .values(state=_OPEN, input=null(), due=bindparam("due"), heartbeat_due=bindparam("heartbeat_due"))
+)
+_inbox = (
+    select(schema.inbox.c.id, schema.executions.c.arn, schema.inbox.c.attempt, schema.inbox.c.fact)
+    .join(schema.executions, schema.executions.c.id == schema.inbox.c.execution)
+    .where(schema.inbox.c.id > bindparam("after"))
+    .order_by(schema.inbox.c.id)
+)
+_INBOX: Final = f"{compiled(_inbox)} LIMIT {_PAGE}"
+
+
 class SqlTokens(SqlRegistry):
     """A :class:`nbflow.store.port.Tokens` over an open, migrated database."""
 
@@ -82,38 +115,36 @@ class SqlTokens(SqlRegistry):
         self._drawn = 0
 
     def token(self, token: str) -> TokenRow | None:
-        rows = self._rows(_TOKENS.where(_T.token == token))
-        return TokenRow(**rows[0]._mapping) if rows else None
+        with self._driver() as driver:
+            found = driver.execute(_OF_TOKEN, {"token": token}).fetchone()
+        return None if found is None else TokenRow(*found)
 
     def settle(self, settled: Settled) -> bool:
-        return self._settle(settled)
+        return self._settle(_SETTLE, {"of_token": settled.token, "fact": settled.fact})
 
     def expire(self, settled: Settled, now: float) -> bool:
-        return self._settle(settled, or_(_T.due <= now, _T.heartbeat_due <= now))
+        return self._settle(_EXPIRE, {"of_token": settled.token, "fact": settled.fact, "now": now})
 
-    def _settle(self, settled: Settled, *conditions: ColumnElement[bool]) -> bool:
-        parameters = {"of_token": settled.token, "fact": settled.fact}
-        put, close = settling(*conditions)
-        with explained(self._place), self._engine.connect() as connection, transaction(connection):
-            return connection.execute(put, parameters).rowcount > 0 and bool(
-                connection.execute(close, parameters).rowcount
-            )
+    def _settle(self, statements: tuple[str, ...], parameters: dict[str, Any]) -> bool:
+        with self._driver_transaction() as driver:
+            return all(driver.execute(statement, parameters).rowcount for statement in statements)
 
     def beat(self, token: str, now: float) -> bool:
-        open_token = update(schema.tokens).where(_T.token == token, _T.state == "open")
-        return self._write(open_token.values(heartbeat_due=now + _T.heartbeat)) > 0
+        with self._driver() as driver:
+            return driver.execute(_BEAT, {"of_token": token, "now": now}).rowcount > 0
 
     def queued(self) -> dict[str, int]:
-        query = select(_T.activity, func.count()).where(_T.state == "queued").group_by(_T.activity)
-        return {row[0]: row[1] for row in self._rows(query)}
+        with self._driver() as driver:
+            return dict(driver.execute(_QUEUED).fetchall())
 
     def claim(self, activity: str, now: float, fact: str) -> TokenRow | None:
-        oldest = _TOKENS.where(_T.activity == activity, _T.state == "queued").order_by(_T.id).limit(1)
-        if not self._rows(oldest):  # most polls: without the write lock
-            return None
-        with explained(self._place), self._engine.connect() as connection, transaction(connection):
-            found = connection.execute(oldest).first()
-            return None if found is None else _taken(connection, TokenRow(**found._mapping), now, fact)
+        oldest = {"activity": activity}
+        with self._driver() as driver:  # most polls find nothing, without the write lock
+            if driver.execute(_OLDEST, oldest).fetchone() is None:
+                return None
+        with self._driver_transaction() as driver:
+            found = driver.execute(_OLDEST, oldest).fetchone()
+            return None if found is None else _taken(driver, TokenRow(*found), now, fact)
 
     def tell(self, execution: str, fact: str) -> None:
         table = schema.executions.c
@@ -131,15 +162,8 @@ class SqlTokens(SqlRegistry):
         return [row.arn for row in self._rows(query)]
 
     def inbox(self, after: int = 0) -> list[InboxRow]:
-        table = schema.inbox.c
-        query = (
-            select(table.id, schema.executions.c.arn, table.attempt, table.fact)
-            .join(schema.executions, schema.executions.c.id == table.execution)
-            .where(table.id > after)
-            .order_by(table.id)
-            .limit(_PAGE)
-        )
-        return [InboxRow(*row) for row in self._rows(query)]
+        with self._driver() as driver:
+            return [InboxRow(*row) for row in driver.execute(_INBOX, {"after": after})]
 
     def forget(self, ids: Collection[int]) -> None:
         self._write(*(delete(schema.inbox).where(schema.inbox.c.id == id) for id in ids))
@@ -164,11 +188,9 @@ class SqlTokens(SqlRegistry):
         self._engine.dispose()
 
 
-def _taken(connection: Connection, row: TokenRow, now: float, fact: str) -> TokenRow:
+def _taken(driver: sqlite3.Connection, row: TokenRow, now: float, fact: str) -> TokenRow:
     due = None if row.timeout is None else now + row.timeout
     heartbeat_due = None if row.heartbeat is None else now + row.heartbeat
-    told = select(_T.execution, _T.attempt, literal(fact)).where(_T.token == row.token)
-    connection.execute(insert(schema.inbox).from_select(["execution", "attempt", "fact"], told))
-    opened = {"state": "open", "due": due, "heartbeat_due": heartbeat_due}
-    connection.execute(update(schema.tokens).where(_T.token == row.token).values(**opened, input=None))
+    driver.execute(_TELL, {"of_token": row.token, "fact": fact})
+    driver.execute(_TAKE, {"of_token": row.token, "due": due, "heartbeat_due": heartbeat_due})
     return replace(row, state="open", due=due, heartbeat_due=heartbeat_due)
