@@ -114,8 +114,11 @@ def _encoded(append: Append) -> list[_Write]:
     """The statements of one step. Each certain one changes exactly one row, or the execution has lost a collision."""
     arn = append.execution
     writes: list[_Write] = []
+    ended = None if append.closed is None else _columns(arn, append.closed, _ENDED)
     if append.opened is not None:
-        writes.append(_Write(_OPEN, {name: getattr(append.opened, name) for name in _OPENED}))
+        row = {name: getattr(append.opened, name) for name in _OPENED}
+        writes.append(_Write(_OPEN, {**row, **(ended or {})}))  # one that ends at once is written once
+        ended = None
     step = {
         "of_arn": arn,
         "step": append.step,
@@ -128,8 +131,8 @@ def _encoded(append: Append) -> list[_Write]:
     if append.redriven is not None:
         writes.append(_Write(_CLOSE, _columns(arn, Closing("RUNNING"), _ENDED)))
         writes.append(_Write(_REDRIVE, _columns(arn, append.redriven, _REDRIVEN)))
-    if append.closed is not None:
-        writes.append(_Write(_CLOSE, _columns(arn, append.closed, _ENDED)))
+    if ended is not None:
+        writes.append(_Write(_CLOSE, ended))
     writes += [_Write(_LOG, {"of_arn": arn, "attempt": log.attempt, "text": log.text}) for log in append.logs]
     writes += [_Write(_SHELVE, {name: getattr(row, name) for name in _ARTIFACT}) for row in append.artifacts]
     return writes + _outside_writes(append)
