@@ -95,7 +95,7 @@ _CLOSE_TOKEN: Final = _compiled(
     update(schema.tokens).where(schema.tokens.c.token == bindparam("of_token")), ("state", "input")
 )
 _CONSUME: Final = _compiled(delete(schema.inbox).where(schema.inbox.c.id == bindparam("of_id")), ())
-_SETTLE: Final = tuple(_compiled(statement, None) for statement in settling())
+_TELL, _END = (_compiled(statement, None) for statement in settling())
 
 
 def _encoded(append: Append) -> list[_Write]:
@@ -127,9 +127,10 @@ def _token_writes(append: Append) -> list[_Write]:
     writes += [_Write(_TOKEN, {**asdict(row), "of_arn": append.execution}) for row in append.tokens]
     closed = {"state": "closed", "input": None}
     writes += [_Write(_CLOSE_TOKEN, {"of_token": token, **closed}) for token in append.closed_tokens]
-    for settled in append.settled:
-        parameters = {"of_token": settled.token, "fact": settled.fact}
-        writes += [_Write(statement, parameters, certain=False) for statement in _SETTLE]
+    for statement, said in ((_TELL, append.told), (_TELL, append.settled), (_END, append.settled)):
+        writes += [
+            _Write(statement, {"of_token": each.token, "fact": each.fact}, certain=False) for each in said
+        ]
     return writes
 
 
