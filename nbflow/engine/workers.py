@@ -87,7 +87,9 @@ class Workers:
             waiting.remove(waiter)
             if not waiting:
                 del self._waiting[activity]
-            elif waiter.woken.is_set() or not served:  # it may have been woken for a task that it did not stay for
+            elif (
+                waiter.woken.is_set() or not served
+            ):  # it may have been woken for a task that it did not stay for
                 waiting[0].woken.set()
             if not self._waiting:
                 self._watch.unsubscribe(self._changed)
