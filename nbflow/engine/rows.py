@@ -12,12 +12,13 @@ from nbflow.store.port import ArtifactRow, Closing
 def closing(run: Run) -> Closing:
     """How the execution ended, for its row."""
     output = spelt(compact(run.output)) if run.status == "SUCCEEDED" else None
-    return Closing(run.status, output, spelt(run.error), spelt(run.cause), run.stopped_at)
+    error, cause = (None if text is None else spelt(text) for text in (run.error, run.cause))
+    return Closing(run.status, output, error, cause, run.stopped_at)
 
 
-def spelt(text: str | None) -> str | None:
+def spelt(text: str) -> str:
     """Text that a database takes: a lone surrogate, which UTF-8 does not have, as JSON escapes it."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def artifact_row(artifact: Artifact, now: float) -> ArtifactRow:

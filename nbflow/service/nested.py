@@ -94,13 +94,15 @@ def _start(desk: Desk, job: Job) -> dict[str, Json]:
     pattern = integration(job.code.name).pattern
     waiting = pattern in (".sync", ".sync:2")
     input = asked.get("Input")
+    if not isinstance(input, str):
+        input = "{}" if input is None else spelt(compact(input))
     arn = str(asked.get("StateMachineArn", ""))
     if waiting and target_of(desk, arn).machine.type == "EXPRESS":
         raise ApiError("ValidationException", f"an Express execution cannot be waited for: {arn}")
     return start_execution(
         desk,
         arn,
-        input="{}" if input is None else input if isinstance(input, str) else spelt(compact(input)),
+        input=input,
         # The same attempt, ordered once more after a crash, asks for the same execution.
         name=asked.get("Name") or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{job.execution}#{job.attempt}")),
         trace_header=asked.get("TraceHeader"),

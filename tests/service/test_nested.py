@@ -12,6 +12,7 @@ import pytest
 from nbflow.language.values import Json
 from nbflow.service import nested
 from nbflow.service.arns import ROLE, execution_arn, machine_arn
+from nbflow.service.executions import start_execution
 from nbflow.store.port import StoreError
 from nbflow.tasks.job import Outcome
 from tests.service.support import CODES, PASS, TASK, WAIT, WORK, Office, text
@@ -305,12 +306,12 @@ def test_a_child_that_begins_when_its_parent_has_been_stopped(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office.machine(WAIT, "child")
-    asked, stopped, start = threading.Event(), threading.Event(), nested.start_execution
+    asked, stopped = threading.Event(), threading.Event()
 
     def late(*arguments: object, **options: object) -> dict[str, Json]:
         asked.set()
         assert stopped.wait(10)
-        return start(*arguments, **options)  # type: ignore[arg-type]
+        return start_execution(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(nested, "start_execution", late)
     run = started(office, starting(".sync"))
