@@ -60,6 +60,8 @@ def line(visit: Visit) -> str:
         what += f", {visit.done} of {visit.total}"
     if len(visit.attempts) > 1:
         what += f", {len(visit.attempts)} attempts"
+    if visit.waits_for:
+        what += f", waits for {visit.waits_for}"
     seconds = "" if visit.exited_at is None else f"{visit.exited_at - visit.entered_at:.2f} s"
     error = f"  [red]{escape(visit.error)}[/]" if visit.error and visit.status != "SUCCEEDED" else ""
     return f"{MARKS[visit.status]} {escape(f'{name:<44}')} {seconds:>9}  [dim]{what}[/]{error}"
@@ -164,6 +166,10 @@ def show_step(console: Console, step: Step) -> None:
             if ended is None
             else f"{(datetime.fromisoformat(str(ended)) - begun).total_seconds():.2f} s"
         )
+        if attempt["waits_for"]:
+            took += f", waits for {attempt['waits_for']}"
+        if attempt["worker"]:
+            took += f", taken by {escape(str(attempt['worker']))}"
         put(console, f"  attempt {number}: {begun:%Y-%m-%d %H:%M:%S} UTC, {took}{error}")
     show_value(console, "input", step.input)
     if step.status in ("SUCCEEDED", "CAUGHT"):

@@ -399,7 +399,7 @@ class Step:
 
     @property
     def attempts(self) -> list[Mapping[str, object]]:
-        """One mapping an attempt at the task: started and ended (ISO times), error and cause if it failed."""
+        """One mapping an attempt: started and ended (ISO times), error and cause, who is waited for, its worker."""
         return [
             {
                 "id": attempt.id,
@@ -407,6 +407,8 @@ class Step:
                 "ended": None if attempt.ended_at is None else timestamp(attempt.ended_at),
                 "error": attempt.error,
                 "cause": attempt.cause,
+                "waits_for": attempt.waits_for or None,
+                "worker": attempt.worker,
             }
             for visit in self._visits
             for attempt in visit.attempts

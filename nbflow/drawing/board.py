@@ -61,6 +61,8 @@ class StateView:
     """Map and Parallel: branches or iterations of the latest visit."""
     done: int = 0
     """Map and Parallel: how many of them have ended."""
+    waits: str = ""
+    """What the visit that was last heard of waits for, outside: a worker, a callback, its job."""
     codes: bytearray = field(default_factory=bytearray, repr=False)
 
     @property
@@ -178,6 +180,9 @@ class Board:
                 self._recount(frame, record.at)
             case r.TaskScheduled(frame=frame):
                 self._recount(frame, record.at)
+                self._wait(visit)
+            case r.TaskStarted() | r.TaskSubmitted() | r.TaskSucceeded() | r.TaskFailed() | r.TaskTimedOut():
+                self._wait(visit)
             case r.ExecutionFailed() | r.ExecutionAborted() | r.ExecutionTimedOut():
                 self._abort_below(self._places[ROOT], record.at)
                 self._recount(ROOT, record.at)
@@ -185,6 +190,12 @@ class Board:
                 self._recount(ROOT, record.at)
             case _:
                 pass  # the others change nothing that a board shows
+
+    def _wait(self, visit: Visit | None) -> None:
+        """Show what a visit waits for, if that has changed."""
+        if visit is not None and self.states[visit.name].waits != visit.waits_for:
+            self.states[visit.name].waits = visit.waits_for
+            self._changed.add(visit.name)
 
     def _enter(self, place: _Place, visit: Visit) -> None:
         view = self.states[visit.name]
@@ -209,7 +220,7 @@ class Board:
         if view.running:
             view.exited_at = None
         elif visit.exited_at is not None:
-            view.exited_at = at
+            view.exited_at, view.waits = at, ""
 
     def _count(self, place: _Place, status: StateStatus) -> None:
         assert place.visit is not None

@@ -12,7 +12,7 @@ from nbflow.engine.outside import Outside
 from nbflow.engine.rows import artifact_row, closing, redriving
 from nbflow.machine import Step, facts, orders
 from nbflow.machine.records import FORMAT, Record, join
-from nbflow.store.port import Append, LogRow, MapRunRow, Settled, TokenRow
+from nbflow.store.port import Append, Closing, LogRow, MapRunRow, Settled, TokenRow
 from nbflow.tasks.job import Outcome
 
 MOST_RECORDS: Final = 1024
@@ -82,7 +82,7 @@ class _Draft:
         """The attempt is over. Its token is closed, if it was not the token by which it was ended."""
         token = self.live.tokens.pop(attempt, None)
         if token is not None and not by_token:
-            self.closed.append(token.token)
+            self.closed.append(token)
 
 
 def decide(
@@ -113,10 +113,7 @@ def decide(
         made += live.brought
     redriven = run.redrives > redrives
     closed = closing(run) if run.ended and (redriven or not ended) else None
-    settled: tuple[Settled, ...] = ()
-    if closed is not None and live.row.parent_token is not None and nesting is not None:
-        report = facts.encode(nesting.report(live.row, closed))
-        settled = (Settled(live.row.parent_token, report),)
+    told, settled = _reports(live, closed, nesting)
     append = Append(
         execution=live.row.arn,
         step=live.step,
@@ -133,6 +130,7 @@ def decide(
         closed_tokens=tuple(draft.closed),
         consumed=tuple(draft.consumed),
         map_runs=tuple(draft.map_runs),
+        told=told,
         settled=settled,
     )
     return Decided(live, draft.records, draft.owed, append, tuple(made), draft.wake)
@@ -145,3 +143,15 @@ def _take_over(live: Live, fresh: Live) -> list[orders.Order]:
     live.row, live.codes, live.directory, live.script = fresh.row, fresh.codes, fresh.directory, None
     live.started, live.ended, live.nests = fresh.started, fresh.ended, fresh.nests
     return []
+
+
+def _reports(
+    live: Live, closed: Closing | None, nesting: Nesting | None
+) -> tuple[tuple[Settled, ...], tuple[Settled, ...]]:
+    """What the task that waits for the execution is told of its begin, and of its end."""
+    token = live.row.parent_token
+    if token is None or nesting is None:
+        return (), ()
+    begun = (Settled(token, facts.encode(nesting.begun(live.row))),) if live.step == 0 else ()
+    ended = () if closed is None else (Settled(token, facts.encode(nesting.report(live.row, closed))),)
+    return begun, ended

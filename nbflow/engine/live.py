@@ -11,7 +11,7 @@ from nbflow.errors import NbflowError
 from nbflow.machine import Machine, facts, orders
 from nbflow.machine.records import Record
 from nbflow.pools.port import Pool
-from nbflow.store.port import Append, Closing, ExecutionRow, MapRunRow, TokenRow
+from nbflow.store.port import Append, Closing, ExecutionRow, MapRunRow
 from nbflow.tasks.job import Code, Outcome
 
 Script: TypeAlias = Callable[[str], Outcome | None]
@@ -57,6 +57,12 @@ def promise() -> Future[None]:
     return future
 
 
+def tokens_of(machine: Machine) -> dict[int, str]:
+    """The tokens of the attempts under way that others end."""
+    owed = [order for order in machine.outstanding() if isinstance(order, orders.RunTask)]
+    return {order.attempt: order.token for order in owed if order.token is not None}
+
+
 @dataclass(slots=True)
 class Live:
     """An execution that has not ended, or whose end still owes a cancel."""
@@ -77,8 +83,8 @@ class Live:
     """The earliest of its timers."""
     submitted: set[int] = field(default_factory=set)
     """Attempts that a pool has, and has not answered."""
-    tokens: dict[int, TokenRow] = field(default_factory=dict)
-    """Of the attempts that others end, as the tokens were made."""
+    tokens: dict[int, str] = field(init=False)
+    """Of the attempts under way that others end."""
     failed: dict[int, Outcome] = field(default_factory=dict)
     """Of such attempts, how their submission failed: what they printed is kept with the end that the inbox tells."""
     unheard: list[int] = field(default_factory=list)
@@ -95,6 +101,7 @@ class Live:
     """Whether its tasks may have started other executions."""
 
     def __post_init__(self) -> None:
+        self.tokens = tokens_of(self.machine)
         self.nests = any(code.kind == "nested" for code in self.codes.values())
 
 
@@ -122,7 +129,11 @@ class Decided(NamedTuple):
 
 
 class Nesting(Pool, Protocol):
-    """What starts other executions for a task, and tells a task of the end of the one that it waits for."""
+    """What starts other executions for a task, and tells a task of the one that it waits for."""
+
+    def begun(self, row: ExecutionRow) -> facts.Fact:
+        """What the begin of an execution means to the task that waits for its end (``row.parent_token``)."""
+        ...
 
     def report(self, row: ExecutionRow, closing: Closing) -> facts.Fact:
         """What the end of an execution means to the task that waits for it (``row.parent_token``)."""

@@ -12,6 +12,7 @@ import msgspec
 
 from nbflow.engine.clock import Clock
 from nbflow.engine.live import Arrival, Live
+from nbflow.engine.rows import spelt
 from nbflow.language.integrations import integration
 from nbflow.language.paths import compact
 from nbflow.machine import facts, orders
@@ -44,12 +45,13 @@ class Outside:
         while self.changed:
             self.changed = False
             for row in self._store.inbox(self._read):
-                self._read, self.changed = row.id, True
+                self.changed = True
                 if row.execution in known:
                     fact = facts.decode(row.fact)
                     if row.attempt is not None:
                         fact = msgspec.structs.replace(fact, attempt=row.attempt)
                     yield row.execution, Arrival(fact, inbox=row.id)
+                self._read = row.id  # not before it is taken: whoever takes it may fail
 
     def settle(self, token: str, fact: facts.Fact) -> None:
         """End a task from here; if somebody was quicker, nothing happens. Raises StoreError."""
@@ -57,7 +59,7 @@ class Outside:
             self.changed = True
 
     def opened(self, order: orders.RunTask, live: Live, now: float) -> TokenRow:
-        """The token of a task that is ordered now."""
+        """The token of a task that is ordered now. Once it is durable, it is to be watched."""
         assert order.token is not None
         activity = order.resource if integration(order.resource).family == "Activity" else None
         timed = activity is None  # a worker starts an activity's time when it takes the task
@@ -67,25 +69,24 @@ class Outside:
             attempt=order.attempt,
             state="open" if activity is None else "queued",
             activity=activity,
-            input=None if activity is None else compact(order.arguments),
+            input=None if activity is None else spelt(compact(order.arguments)),
             timeout=order.timeout,
             heartbeat=order.heartbeat,
             due=now + order.timeout if timed and order.timeout is not None else None,
             heartbeat_due=now + order.heartbeat if timed and order.heartbeat is not None else None,
         )
-        live.tokens[order.attempt] = row
-        self.watch(row)
+        live.tokens[order.attempt] = order.token
         return row
 
     def started(self, live: Live, attempt: int) -> None:
         """A worker has taken the task: its time runs. Raises StoreError."""
-        opened = live.tokens.get(attempt)
-        row = None if opened is None else self._store.token(opened.token)
+        token = live.tokens.get(attempt)
+        row = None if token is None else self._store.token(token)
         if row is not None:
             self.watch(row)
 
     def watch(self, row: TokenRow) -> None:
-        """Look at the token when its time may be over. Heartbeats only move that; so it is looked at again then."""
+        """Look at a durable token when its time may be over. Heartbeats only move that: it is looked at again then."""
         dues = [due for due in (row.due, row.heartbeat_due) if due is not None]
         if dues:
             heapq.heappush(self._timers, (min(dues), row.token))

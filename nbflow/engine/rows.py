@@ -11,8 +11,9 @@ from nbflow.store.port import ArtifactRow, Closing, ExecutionRow, Redriving
 
 def closing(run: Run) -> Closing:
     """How the execution ended, for its row."""
-    output = _spelt(compact(run.output)) if run.status == "SUCCEEDED" else None
-    return Closing(run.status, output, _spelt(run.error), _spelt(run.cause), run.stopped_at)
+    output = spelt(compact(run.output)) if run.status == "SUCCEEDED" else None
+    error, cause = (None if text is None else spelt(text) for text in (run.error, run.cause))
+    return Closing(run.status, output, error, cause, run.stopped_at)
 
 
 def redriving(run: Run, row: ExecutionRow) -> Redriving:
@@ -21,9 +22,9 @@ def redriving(run: Run, row: ExecutionRow) -> Redriving:
     return Redriving(run.redrives, run.redriven_at, row.redrive_tokens, row.bindings)
 
 
-def _spelt(text: str | None) -> str | None:
+def spelt(text: str) -> str:
     """Text that a database takes: a lone surrogate, which UTF-8 does not have, as JSON escapes it."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def artifact_row(artifact: Artifact, now: float) -> ArtifactRow:

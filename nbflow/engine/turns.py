@@ -17,7 +17,7 @@ from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
 from nbflow.engine.decide import decide
 from nbflow.engine.hands import Hands
-from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live
+from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live, tokens_of
 from nbflow.engine.map_runs import MapRuns, Spawn
 from nbflow.engine.outside import Outside
 from nbflow.errors import NbflowError
@@ -265,6 +265,7 @@ class Turns:
                 Machine.rebuilt(run.definition, chance, steps, live.machine.has_activity),
                 len(steps),
             )
+            live.tokens = tokens_of(live.machine)
             if live.step and not live.machine.run.ended:
                 self._turn_away(live, EngineError(text))
                 live.mailbox.append(Arrival(facts.Fail("States.Runtime", reason)))
@@ -320,9 +321,10 @@ class Turns:
             live.started.set_result(None)
         self._bus.publish(live.row.arn, made.records)
         for token in made.append.tokens:
+            self.outside.watch(token)
             if token.activity is not None:
                 self._queued(token.activity)
-        if made.append.settled:  # of an execution that perhaps is live here
+        if made.append.told or made.append.settled:  # of an execution that perhaps is live here
             self.outside.changed = True
         if live.machine.run.ended and not live.ended.done():
             live.ended.set_result(None)

@@ -64,13 +64,16 @@ class Watch:
             thread.join()
 
     def look(self) -> None:
-        """Look at the store now, and tell the listeners if it has changed. Raises StoreError."""
+        """Look at the store now, and tell the listeners if it has changed.
+
+        Raises StoreError, also that of a listener; then the next look tells all of them again.
+        """
         number = self._changes()
         if number != self._seen:
-            self._seen = number
             self._changed_at = time.monotonic()
             for listener in self._listeners:
                 listener()
+            self._seen = number
 
     def _run(self) -> None:
         while True:

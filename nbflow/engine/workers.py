@@ -46,6 +46,7 @@ class Workers:
         if gone is not None:
             gone.add_done_callback(lambda _: waiter.woken.set())
         self._line_up(activity, waiter)
+        row = None
         try:
             while not self._closed and not (gone is not None and gone.done()):
                 row = self._store.claim(
@@ -56,7 +57,7 @@ class Workers:
                 waiter.woken.clear()
             return None
         finally:
-            self._leave(activity, waiter)
+            self._leave(activity, waiter, served=row is not None)
 
     def queued(self, activity: str) -> None:
         """A task has been queued here: whoever waits longest is woken, and waits longest no more."""
@@ -80,13 +81,15 @@ class Workers:
                 self._watch.subscribe(self._changed)
             self._waiting.setdefault(activity, deque()).append(waiter)
 
-    def _leave(self, activity: str, waiter: _Waiter) -> None:
+    def _leave(self, activity: str, waiter: _Waiter, *, served: bool) -> None:
         with self._lock:
             waiting = self._waiting[activity]
             waiting.remove(waiter)
             if not waiting:
                 del self._waiting[activity]
-            elif waiter.woken.is_set():  # perhaps for a task that it did not stay for
+            elif (
+                waiter.woken.is_set() or not served
+            ):  # it may have been woken for a task that it did not stay for
                 waiting[0].woken.set()
             if not self._waiting:
                 self._watch.unsubscribe(self._changed)

@@ -125,6 +125,7 @@ def _state_live(view: StateView) -> StateLive:
         "total": view.total,
         "done": view.done,
         "items": view.items,
+        "waits": view.waits,
     }
 
 

@@ -47,6 +47,8 @@ class StateLive(TypedDict):
     done: int
     items: str
     """Map and Parallel: a character for each of them: " " not begun, r running, s, f, c or a for how it ended."""
+    waits: str
+    """What it waits for, outside, as :class:`Visited` says it, of the visit that was last heard of."""
 
 
 class RunLive(TypedDict):
@@ -134,6 +136,8 @@ class Visited(TypedDict):
     entered: float | None
     exited: float | None
     attempts: list[AttemptMade]
+    waits: str
+    """What it waits for, outside: a worker, a callback, its job; or ""."""
     retry: float | None
     """When it will be tried again."""
     error: str

@@ -510,7 +510,8 @@ class Pane {
     const status = found ? found.status : live.states[this.view.state]?.status ?? "";
     badge(this.badge, status);
     say(this.title, this.view.state);
-    say(this.kind, found ? [found.kind, took(found, now)].filter(Boolean).join(" · ") : "");
+    const waits = found?.waits && `waits for ${found.waits}`;
+    say(this.kind, found ? [found.kind, took(found, now), waits].filter(Boolean).join(" · ") : "");
     say(this.word, this.words());
     show(this.word, Boolean(this.word.textContent));
     this.drawMaps(found?.path ?? [], live);

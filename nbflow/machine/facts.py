@@ -1,5 +1,6 @@
 """Facts: what happened in the world, as the shell tells it to the machine."""
 
+import json
 from typing import Final, TypeAlias
 
 import msgspec
@@ -116,10 +117,18 @@ _DECODER: Final = msgspec.json.Decoder(Fact)
 
 def encode(fact: Fact) -> str:
     """The fact as JSON text."""
-    return msgspec.json.encode(fact).decode()
+    try:
+        return msgspec.json.encode(fact).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON text can escape and UTF-8 cannot hold
+        return json.dumps(msgspec.to_builtins(fact), separators=(",", ":"))
 
 
 def decode(text: str) -> Fact:
-    """The fact that :func:`encode` has written. Raises msgspec.ValidationError for any other text."""
-    fact: Fact = _DECODER.decode(text)
+    """The fact that :func:`encode` has written. Raises msgspec.DecodeError for any other text."""
+    try:
+        fact: Fact = _DECODER.decode(text)
+    except msgspec.DecodeError as error:
+        if isinstance(error, msgspec.ValidationError) or "\\u" not in text:
+            raise
+        fact = msgspec.convert(json.loads(text), Fact)
     return fact

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from nbflow.language import model
+from nbflow.language.integrations import integration
 from nbflow.language.values import Json
 from nbflow.machine import records as r
 from nbflow.machine.evolve import ROOT, evolve
@@ -18,6 +19,9 @@ from nbflow.machine.run import Frame, Run
 
 VisitStatus: TypeAlias = Literal["RUNNING", "SUCCEEDED", "FAILED", "CAUGHT", "ABORTED"]
 """CAUGHT: it failed, and a Catch took it on."""
+
+WaitsFor: TypeAlias = Literal["", "a worker", "a callback", "its job"]
+"""What a task that others end waits for."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,10 @@ class Attempt:
     ended_at: float | None = None
     error: str | None = None
     cause: str | None = None
+    waits_for: WaitsFor = ""
+    """Who is to end it, or first to take it, while it is under way; empty where it is being done."""
+    worker: str | None = None
+    """The name of the activity worker that has taken it, if it gave one."""
 
 
 @dataclass(slots=True)
@@ -57,6 +65,11 @@ class Visit:
     branches: dict[int, list["Visit"]] = field(default_factory=dict)
     """Parallel and Map: the visits of each branch or iteration, by its index."""
     branch_status: dict[int, VisitStatus] = field(default_factory=dict)
+
+    @property
+    def waits_for(self) -> WaitsFor:
+        """What its present attempt waits for."""
+        return self.attempts[-1].waits_for if self.attempts and self.exited_at is None else ""
 
     @property
     def done(self) -> int:
@@ -106,7 +119,8 @@ class Trace:
             self._taken_up(record.frame)
             return parent
         elif isinstance(record, r.TaskScheduled) and visit is not None:
-            visit.attempts.append(Attempt(self.run.last_event, record.at))
+            waits: WaitsFor = "a worker" if integration(record.resource).family == "Activity" else ""
+            visit.attempts.append(Attempt(self.run.last_event, record.at, waits_for=waits))
         return visit
 
     def _change(self, record: r.Record) -> Visit | None:
@@ -115,10 +129,12 @@ class Trace:
                 return self._entered(record, self.run.frames[record.frame])
             case r.StateExited(frame=id):
                 return self._exited(record, self.run.frames[id])
+            case r.TaskStarted() | r.TaskSubmitted():
+                return self._taken_on(record, self.run.frames[record.frame])
             case r.TaskSucceeded() | r.TaskFailed() | r.TaskTimedOut():
                 visit = self._current[record.frame]
                 attempt = visit.attempts[-1]
-                attempt.ended_at = record.at
+                attempt.ended_at, attempt.waits_for = record.at, ""
                 if not isinstance(record, r.TaskSucceeded):
                     attempt.error, attempt.cause = record.error, record.cause
                     _fail(visit, record.error, record.cause)
@@ -156,6 +172,16 @@ class Trace:
         visit.status, visit.exited_at = "RUNNING", None
         visit.failed, visit.error, visit.cause = False, None, None
         return visit
+
+    def _taken_on(self, record: r.TaskStarted | r.TaskSubmitted, frame: Frame) -> Visit | None:
+        visit = self._current[frame.id]
+        attempt, before = visit.attempts[-1], visit.waits_for
+        if isinstance(record, r.TaskStarted):
+            attempt.waits_for, attempt.worker = "", record.worker
+        else:
+            pattern = integration(frame.resource).pattern
+            attempt.waits_for = "a callback" if pattern == ".waitForTaskToken" else "its job"
+        return visit if attempt.waits_for != before else None
 
     def _entered(self, record: r.StateEntered, frame: Frame) -> Visit:
         parent, index = self._within.get(frame.id, (None, None))

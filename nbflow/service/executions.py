@@ -81,13 +81,17 @@ def start_execution(
 
 
 def _already(desk: Desk, row: ExecutionRow, error: AlreadyExists) -> dict[str, Json]:
-    """The name is taken: fine, if it is by a running execution with the same input."""
+    """The name is taken: fine, if it is by a running execution with the same input.
+
+    A task that waits for the end would not be told of it, unless it was this task that started the execution.
+    """
     started = desk.engine.started(row.arn)
     if started is not None:  # by another thread, in this moment: its outcome decides
         wait([started])
     present = desk.store.execution(row.arn)
     same = present is not None and present.status == "RUNNING" and present.input == row.input
-    if present is not None and (same or (row.parent_token and present.parent_token == row.parent_token)):
+    own = present is not None and present.parent_token == row.parent_token
+    if present is not None and (own if row.parent_token else same):
         return {"executionArn": row.arn, "startDate": present.started_at}
     raise ApiError(
         "ExecutionAlreadyExists",

@@ -11,6 +11,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from nbflow.engine.rows import spelt
 from nbflow.errors import NbflowError
 from nbflow.language.integrations import integration
 from nbflow.language.paths import compact
@@ -42,7 +43,7 @@ class Nested:
         self._executor = ThreadPoolExecutor(_THREADS, "nbflow-nested")
 
     def submit(self, job: Job, answer: Answer) -> None:
-        self._executor.submit(lambda: answer(_start(self._desk, job)))
+        self._executor.submit(lambda: answer(_done(self._desk, job)))
 
     def cancel(self, execution: str, attempt: int) -> bool:
         """Tell the executions whose ends the attempt waits for to stop. They will: it is in their inbox."""
@@ -56,6 +57,10 @@ class Nested:
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
+    def begun(self, row: ExecutionRow) -> facts.Fact:
+        """The task's submission. By the inbox, too, lest an execution that ends at once is quicker than its answer."""
+        return facts.TaskSubmitted(0, _answer(row.arn, row.started_at))
+
     def report(self, row: ExecutionRow, closing: Closing) -> facts.Fact:
         """The task's end: its result is what DescribeExecution answers; ``.sync:2`` has Input and Output as JSON.
 
@@ -68,35 +73,62 @@ class Nested:
         return facts.TaskFailed(0, "States.TaskFailed", compact(dict(sorted(described.items()))))
 
 
-def _start(desk: Desk, job: Job) -> Outcome:
-    """Start the execution that the job asks for, and answer as StartExecution does."""
+def _done(desk: Desk, job: Job) -> Outcome:
+    """Do the job. Whatever keeps it from being done is the task's failure."""
+    try:
+        started = _start(desk, job)
+        _stop_if_given_up(desk, job, started["executionArn"])
+    except ApiError as error:
+        return Outcome(job.execution, job.attempt, None, _error_name(error), str(error))
+    except NbflowError as error:
+        return Outcome(job.execution, job.attempt, None, "States.TaskFailed", str(error))
+    except Exception as error:  # noqa: BLE001  # such as a Name that is a number: the task must hear of it
+        cause = f"the execution could not be started: {type(error).__name__}: {error}"
+        return Outcome(job.execution, job.attempt, None, "States.TaskFailed", cause)
+    return Outcome(job.execution, job.attempt, _answer(started["executionArn"], started["startDate"]))
+
+
+def _start(desk: Desk, job: Job) -> dict[str, Json]:
+    """Start the execution that the job asks for; answers as ``start_execution``, and raises what it raises."""
     asked = job.arguments if isinstance(job.arguments, dict) else {}
     pattern = integration(job.code.name).pattern
     waiting = pattern in (".sync", ".sync:2")
     input = asked.get("Input")
-    try:
-        arn = str(asked.get("StateMachineArn", ""))
-        if waiting and target_of(desk, arn).machine.type == "EXPRESS":
-            raise ApiError("ValidationException", f"an Express execution cannot be waited for: {arn}")
-        started = start_execution(
-            desk,
-            arn,
-            input="{}" if input is None else input if isinstance(input, str) else compact(input),
-            # The same attempt, ordered once more after a crash, asks for the same execution.
-            name=asked.get("Name") or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{job.execution}#{job.attempt}")),
-            trace_header=asked.get("TraceHeader"),
-            parent=Parent(job.token, pattern) if waiting and job.token is not None else None,
-        )
-    except ApiError as error:
-        return Outcome(job.execution, job.attempt, None, f"StepFunctions.{error.code}Exception", str(error))
-    except NbflowError as error:
-        return Outcome(job.execution, job.attempt, None, "States.TaskFailed", str(error))
-    answer = {
-        "ExecutionArn": started["executionArn"],
-        "StartDate": _milliseconds(started["startDate"]),
-        **_METADATA,
-    }
-    return Outcome(job.execution, job.attempt, answer)
+    if not isinstance(input, str):
+        input = "{}" if input is None else spelt(compact(input))
+    arn = str(asked.get("StateMachineArn", ""))
+    if waiting and target_of(desk, arn).machine.type == "EXPRESS":
+        raise ApiError("ValidationException", f"an Express execution cannot be waited for: {arn}")
+    return start_execution(
+        desk,
+        arn,
+        input=input,
+        # The same attempt, ordered once more after a crash, asks for the same execution.
+        name=asked.get("Name") or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{job.execution}#{job.attempt}")),
+        trace_header=asked.get("TraceHeader"),
+        parent=Parent(job.token, pattern) if waiting and job.token is not None else None,
+    )
+
+
+def _stop_if_given_up(desk: Desk, job: Job, child: str) -> None:
+    """The task may have been given up while its execution was being started: ``cancel`` did not find it yet."""
+    token = None if job.token is None else desk.store.token(job.token)
+    if (
+        token is not None
+        and token.state == "closed"
+        and child in desk.store.children(job.execution, job.attempt)
+    ):
+        desk.store.tell(child, facts.encode(facts.Stop()))
+        desk.engine.heed()
+
+
+def _error_name(error: ApiError) -> str:
+    """As AWS's Java client names its errors."""
+    return f"StepFunctions.{error.code.removesuffix('Exception')}Exception"
+
+
+def _answer(arn: str, started_at: float) -> dict[str, Json]:
+    return {"ExecutionArn": arn, "StartDate": _milliseconds(started_at), **_METADATA}
 
 
 def _described(row: ExecutionRow, closing: Closing, *, parsed: bool) -> dict[str, Json]:

@@ -289,6 +289,8 @@ class Append:
     """Those that begin or end with this step."""
     settled: tuple[Settled, ...] = ()
     """Tasks of other executions that end with this step, where they still wait for it."""
+    told: tuple[Settled, ...] = ()
+    """What such tasks are told by this step, and go on: it is in their inbox before their end is."""
 
 
 class Registry(Protocol):
@@ -416,7 +418,7 @@ class Tokens(Protocol):
         ...
 
     def tell(self, execution: str, fact: str) -> None:
-        """Put a fact (JSON text) that is about no attempt into the inbox of an execution."""
+        """Put a fact (JSON text) that is about no attempt into the inbox of an execution, if it runs."""
         ...
 
     def children(self, execution: str, attempt: int) -> list[str]:

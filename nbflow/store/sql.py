@@ -107,7 +107,7 @@ _CLOSE_TOKEN: Final = compiled(
     update(schema.tokens).where(schema.tokens.c.token == bindparam("of_token")), ("state", "input")
 )
 _CONSUME: Final = compiled(delete(schema.inbox).where(schema.inbox.c.id == bindparam("of_id")), ())
-_SETTLE: Final = tuple(compiled(statement) for statement in settling())
+_TELL, _END = (compiled(statement) for statement in settling())
 
 
 def _encoded(append: Append) -> list[_Write]:
@@ -144,9 +144,10 @@ def _outside_writes(append: Append) -> list[_Write]:
     writes += [_Write(_MAP_RUN, asdict(row)) for row in append.map_runs]
     closed = {"state": "closed", "input": None}
     writes += [_Write(_CLOSE_TOKEN, {"of_token": token, **closed}) for token in append.closed_tokens]
-    for settled in append.settled:
-        parameters = {"of_token": settled.token, "fact": settled.fact}
-        writes += [_Write(statement, parameters, certain=False) for statement in _SETTLE]
+    for statement, said in ((_TELL, append.told), (_TELL, append.settled), (_END, append.settled)):
+        writes += [
+            _Write(statement, {"of_token": each.token, "fact": each.fact}, certain=False) for each in said
+        ]
     return writes
 
 

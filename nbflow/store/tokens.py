@@ -148,7 +148,7 @@ class SqlTokens(SqlRegistry):
 
     def tell(self, execution: str, fact: str) -> None:
         table = schema.executions.c
-        told = select(table.id, literal(fact)).where(table.arn == execution)
+        told = select(table.id, literal(fact)).where(table.arn == execution, table.status == "RUNNING")
         self._write(insert(schema.inbox).from_select(["execution", "fact"], told))
 
     def children(self, execution: str, attempt: int) -> list[str]:

@@ -14,6 +14,7 @@ from nbflow.client import display
 from nbflow.client.connection import Connection
 from nbflow.language.values import Json
 from nbflow.machine.trace import Attempt, Visit
+from nbflow.service.arns import activity_arn
 from tests.client.machines import one, raising, task, waiting
 
 
@@ -49,6 +50,8 @@ LINES = [
     Line("aborted", visit(status="ABORTED", exited_at=101.0), "■ Work                                            1.00 s  Task"),
     Line("map", visit("Each", "Map", total=3, branch_status={0: "SUCCEEDED", 1: "RUNNING"}), "… Each                                                    Map, 1 of 3"),
     Line("attempts", visit(attempts=[Attempt(1, 0.0), Attempt(2, 0.0)]), "… Work                                                    Task, 2 attempts"),
+    Line("waiting", visit(attempts=[Attempt(1, 0.0, waits_for="a worker")]), "… Work                                                    Task, waits for a worker"),
+    Line("waiting no more", visit(status="ABORTED", exited_at=101.0, attempts=[Attempt(1, 0.0, waits_for="a worker")]), "■ Work                                            1.00 s  Task"),
     Line("markup", visit("[red]a[/b]"), "… [red]a[/b]                                              Task"),
     Line("long", visit("x" * 100), f"… {'x' * 100}            Task"),
 ]  # fmt: skip
@@ -180,6 +183,20 @@ def test_a_step_that_runs_is_under_way(connection: Connection) -> None:
     GATES.reached("g")
     assert "UTC, under way\n" in shown(run, run["Work"])
     assert "… Work" in shown(run)
+
+
+def test_a_step_that_waits_for_a_worker_says_so(connection: Connection) -> None:
+    connection.service.call("CreateActivity", {"name": "by-hand"})
+    state = {"Type": "Task", "Resource": activity_arn("by-hand"), "End": True}
+    run = nf.StateMachine({"StartAt": "Ask", "States": {"Ask": state}}).start()
+    assert "Task, waits for a worker\n" in shown(run)
+    assert "UTC, under way, waits for a worker\n" in shown(run, run["Ask"])
+    given = connection.service.call(
+        "GetActivityTask", {"activityArn": activity_arn("by-hand"), "workerName": "[b]Ann"}
+    )
+    connection.service.call("SendTaskSuccess", {"taskToken": given["taskToken"], "output": "1"})
+    assert run.result() == 1
+    assert " s, taken by [b]Ann\n" in shown(run, run["Ask"])
 
 
 def test_artifacts_of_the_output_are_listed_with_their_files(connection: Connection) -> None:

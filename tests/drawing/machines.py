@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nbflow.drawing.flow import every_state
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
-from tests.machine.driver import TASK, Raised, Script
+from tests.machine.driver import ACTIVITY, CALLBACK, TASK, Raised, Script
 
 Definition: TypeAlias = dict[str, Json]
 
@@ -195,7 +195,8 @@ def _working(draw: st.DrawFn, name: str, depth: int) -> Definition:
     kind = draw(st.sampled_from(["Task", "Map", "Parallel"] if depth else ["Task"]))
     retry: Definition = {"Retry": RETRY} if draw(st.booleans()) else {}
     if kind == "Task":
-        return {"Type": "Task", "Resource": TASK, **retry}
+        resource = draw(st.sampled_from([TASK, TASK, ACTIVITY, CALLBACK]))
+        return {"Type": "Task", "Resource": resource, **retry}
     if kind == "Map":
         tolerated: Definition = {"ToleratedFailureCount": 1} if draw(st.booleans()) else {}
         return {**mapped(draw(definitions(depth - 1, f"{name}."))), **retry, **tolerated}

@@ -29,7 +29,7 @@ from tests.drawing.machines import (
     work,
 )
 from tests.drawing.runs import board_of, ran
-from tests.machine.driver import Driver, Raised, Script
+from tests.machine.driver import ACTIVITY, CALLBACK, Driver, Raised, Script
 from tests.machine.test_states import by_call, echo, fails
 
 ITEMS = {"items": [{"n": n} for n in range(4)]}
@@ -53,6 +53,7 @@ def check(board: Board, forks: dict[str, Visit]) -> None:
         told.update({(name, status): number for status, number in view.counts.items()})
         assert view.status == next((each for each in PRECEDENCE if view.counts[each]), "")
         assert view.running + view.succeeded + view.failed <= view.visits
+        assert not view.waits or view.running
     assert +told == Counter(counted(board.trace.visits))
     for name, visit in forks.items():
         view = board.states[name]
@@ -77,9 +78,9 @@ def test_it_agrees_with_the_trace(definition: Definition, numbers: list[int], st
         if isinstance(record, r.ForkStarted):
             assert visit is not None
             forks[visit.name] = visit
-        before = {name: (view.status, view.items) for name, view in board.states.items()}
+        before = {name: (view.status, view.items, view.waits) for name, view in board.states.items()}
         board.add(record)
-        after = {name: (view.status, view.items) for name, view in board.states.items()}
+        after = {name: (view.status, view.items, view.waits) for name, view in board.states.items()}
         assert {name for name in after if after[name] != before[name]} <= set(board.changed())
         check(board, forks)
 
@@ -130,6 +131,29 @@ def test_a_retry_that_is_waited_for() -> None:
     assert board_of(driver).states["A"].exited_at is None
     driver.settle(2)
     assert statuses(board_of(driver)) == {"A": "RUNNING"}
+
+
+def test_an_activity_that_nobody_has_taken_yet() -> None:
+    driver = Driver(scope(A={**work("B"), "Resource": ACTIVITY}, B={**work(), "Resource": CALLBACK})).start()
+    board = Board(driver.definition)
+    told: list[tuple[str, str]] = []
+
+    def hear(fact: facts.Fact | None = None) -> None:
+        for record in driver.records if fact is None else driver.step(fact):
+            board.add(record)
+        told.append((board.states["A"].waits, board.states["B"].waits))
+
+    hear()
+    assert board.changed().keys() == {"A"}
+    [attempt] = driver.run.attempts
+    hear(facts.TaskStarted(attempt, "w"))
+    assert board.changed().keys() == {"A"}
+    hear(facts.TaskSucceeded(attempt, 1))
+    [attempt] = driver.run.attempts
+    hear(facts.TaskSubmitted(attempt, {}))
+    hear(facts.Stop())
+    assert told == [("a worker", ""), ("", ""), ("", ""), ("", "a callback"), ("", "")]
+    assert statuses(board) == {"A": "SUCCEEDED", "B": "ABORTED"}
 
 
 def test_a_retried_map_counts_its_latest_try_only() -> None:

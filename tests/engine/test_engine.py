@@ -12,7 +12,7 @@ import pytest
 from nbflow.artifacts.shelf import Shelf
 from nbflow.engine.decide import MOST_RECORDS
 from nbflow.engine.engine import Engine
-from nbflow.engine.live import AlreadyExists, EngineError
+from nbflow.engine.live import AlreadyExists, EngineError, Script
 from nbflow.engine.turns import PAUSE
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
@@ -30,7 +30,7 @@ from tests.machine.driver import CONTEXT, TASK
 class Desk:
     """An engine with a store in a folder, driven by hand."""
 
-    def __init__(self, folder: Path, *, hold: bool = False) -> None:
+    def __init__(self, folder: Path, *, hold: bool = False, seed: int = 0) -> None:
         self.store = open_store(f"sqlite:///{folder / 'nbflow.sqlite'}")
         self.clock = VirtualClock()
         self.threads, self.dask = ScriptedPool(hold), ScriptedPool(hold)
@@ -40,7 +40,7 @@ class Desk:
             ordinary=self.threads,
             scattered=self.dask,
             clock=self.clock,
-            chance=random.Random(0),
+            chance=random.Random(seed),
         )
 
     def start(
@@ -49,6 +49,7 @@ class Desk:
         input: Json = None,
         tasks: dict[str, Callable[..., object]] | None = None,
         name: str = "run",
+        script: Script | None = None,
         **fields: Json,
     ) -> Future[None]:
         text = json.dumps({"StartAt": next(iter(states)), "States": states, **fields})
@@ -65,11 +66,9 @@ class Desk:
             input=json.dumps({} if input is None else input),
             started_at=self.clock.now(),
         )
-        codes = {
-            f"{TASK[:-1]}{name}": function.pin(task, name, keywords=False)
-            for name, task in (tasks or {}).items()
-        }
-        return self.engine.start(row, parse(text), codes, "", CONTEXT)
+        named = {name: function.pin(task, name, keywords=False) for name, task in (tasks or {}).items()}
+        codes = named | {f"{TASK[:-1]}{name}": code for name, code in named.items()}
+        return self.engine.start(row, parse(text), codes, "", CONTEXT, script=script)
 
     def settle(self) -> None:
         """Turn until there is nothing to take in, then let time pass to the next timer, until nothing is due."""

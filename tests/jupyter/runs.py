@@ -122,7 +122,8 @@ class Desk:
             started_at=now,
         )
         model = parse(text)
-        codes = {FUNCTION + each: Code("function", each, "0" * 64, b"") for each in NAMES}
+        named = {each: Code("function", each, "0" * 64, b"") for each in NAMES}
+        codes = named | {FUNCTION + each: code for each, code in named.items()}
         self.engine.start(row, model, codes, "", {})
         self.turn()
         return Execution(row.arn, cast(Connection, self))

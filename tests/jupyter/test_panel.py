@@ -405,6 +405,20 @@ def test_a_step_in_detail(desk: Desk) -> None:
     assert json.loads(json.dumps(done)) == done
 
 
+def test_a_step_that_waits_for_a_callback_says_so(desk: Desk) -> None:
+    resource = "arn:aws:states:::lambda:invoke.waitForTaskToken"
+    asks = {**task("list"), "Resource": resource, "Parameters": {"FunctionName": "list"}}
+    talk = Talk(desk, scope(Ask=asks))
+    assert talk.ask("Ask")["waits"] == ""
+    before = talk.panel.live[talk.run.arn]["states"]["Ask"]
+    desk.finish({"told": True})
+    assert talk.ask("Ask")["waits"] == "a callback"
+    assert before["waits"] == ""
+    assert talk.panel.live[talk.run.arn]["states"]["Ask"]["waits"] == "a callback", (
+        "which is news to the panel"
+    )
+
+
 def test_a_step_that_was_not_entered(desk: Desk) -> None:
     answer = Talk(desk, REPORT).ask("Fit")
     assert (answer["kind"], answer["status"], answer["visits"], answer["path"]) == ("", "", 0, [])

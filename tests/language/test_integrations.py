@@ -58,6 +58,11 @@ NAMED = {
         "Task", "states", "startExecution.sync:2", ".sync:2"
     ),
     "arn:aws:states:::aws-sdk:s3:getObject": Integration("Task", "aws-sdk:s3", "getObject"),
+    "arn:aws:states:::aws-sdk:sfn:startExecution.waitForTaskToken": Integration(
+        "Task", "aws-sdk:sfn", "startExecution.waitForTaskToken", ".waitForTaskToken"
+    ),
+    "arn:aws-cn:states:::lambda:invoke": Integration("Task", "lambda", "invoke"),
+    "arn:aws:states:us-east-1:000000000000:activity:a.sync": Integration("Activity"),
     "arn:aws:lambda:us-east-1:000000000000:function:f.sync": Integration("LambdaFunction"),
     "arn:aws:states:us-east-1:000000000000:activity:a": Integration("Activity"),
 }
@@ -73,6 +78,8 @@ def test_what_a_resource_names(resource: str) -> None:
 def test_an_invocation_names_its_function_in_the_arguments() -> None:
     assert is_invocation("arn:aws:states:::lambda:invoke")
     assert is_invocation("arn:aws:states:::lambda:invoke.waitForTaskToken")
+    assert not is_invocation("arn:aws:states:::aws-sdk:lambda:invoke")
+    assert not is_invocation("arn:aws:states:::http:invoke")
     assert not is_invocation("arn:aws:lambda:us-east-1:000000000000:function:invoke")
 
 

@@ -3,12 +3,15 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, facts, orders
 from nbflow.machine.history import Event, history
 from nbflow.machine.records import Record, decode, join
-from nbflow.machine.run import Fork, Run
+from nbflow.machine.run import Fork, Frame, Run
+from nbflow.machine.tokens import is_token
 
 Script = Callable[[int, Json], Json]
 """A task: gets the number of its call (from 0, by state) and its arguments; returns its output or raises Raised."""
@@ -19,6 +22,9 @@ CONTEXT: dict[str, Json] = {
 }
 
 TASK = "arn:aws:lambda:us-east-1:000000000000:function:f"
+ACTIVITY = "arn:aws:states:us-east-1:000000000000:activity:a"
+CALLBACK = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
+SYNC = "arn:aws:states:::states:startExecution.sync:2"
 
 
 class Raised(Exception):
@@ -27,6 +33,14 @@ class Raised(Exception):
     def __init__(self, error: str | None, cause: str | None = None) -> None:
         super().__init__(error, cause)
         self.error, self.cause = error, cause
+
+
+class TimedOut(Exception):
+    """What a scripted task that has a token raises when nobody ends it within its time, or its heartbeat's."""
+
+    def __init__(self, *, heartbeat: bool = False) -> None:
+        super().__init__(heartbeat)
+        self.heartbeat = heartbeat
 
 
 class Driver:
@@ -60,7 +74,7 @@ class Driver:
         return self.machine.run
 
     def step(self, fact: facts.Fact) -> list[Record]:
-        before = set(map(repr, self.machine.outstanding()))
+        before = named(self.machine.outstanding())
         step = self.machine.step(fact, self.now)
         if step.records:
             self.journal.append(join(step.encoded))
@@ -68,8 +82,7 @@ class Driver:
             self.rows.append(len(step.records))
         check(self.run, self.records)
         # What a step orders is what has become outstanding, and when to wake it next.
-        after = set(map(repr, self.machine.outstanding()))
-        new = {repr(order) for order in step.orders}
+        after, new = named(self.machine.outstanding()), named(step.orders)
         assert after - before <= new, "an order was not given"
         assert new <= after, "an order is not outstanding"
         self.todo = [order for order in self.todo if not isinstance(order, orders.WakeAt | orders.GoOn)]
@@ -117,8 +130,31 @@ class Driver:
                 case orders.CancelTask(attempt=attempt):
                     self.step(facts.Cancelled(attempt))
                 case orders.RunTask():
-                    self.step(self.answer(order))
+                    self.work(order)
         return self
+
+    def work(self, order: orders.RunTask) -> None:
+        """What comes of an order: the answer; before it, of a task that others end, that one of them has taken it on."""
+        first = self.taken_on(order)
+        if first is None:
+            self.step(self.answer(order))
+            return
+        self.step(first)
+        again = any(
+            isinstance(other, orders.RunTask) and other.attempt == order.attempt for other in self.todo
+        )
+        if not again and order.attempt in self.run.attempts:
+            self.todo.append(order)
+
+    def taken_on(self, order: orders.RunTask) -> facts.Fact | None:
+        """A worker takes an activity's task; whoever is to call back is told. None: that has happened already."""
+        id = self.run.attempts.get(order.attempt)
+        if order.token is None or id is None:
+            return None
+        frame = self.run.frames[id]
+        if order.resource == ACTIVITY:
+            return None if frame.started else facts.TaskStarted(order.attempt, "worker")
+        return None if frame.submitted else facts.TaskSubmitted(order.attempt, {"told": True})
 
     def answer(self, order: orders.RunTask) -> facts.Fact:
         assert order.attempt not in self.answered, "a task whose result is recorded was ordered again"
@@ -129,6 +165,8 @@ class Driver:
             output = self.tasks[order.state](number, order.arguments)
         except Raised as error:
             return facts.TaskFailed(order.attempt, error.error, error.cause)
+        except TimedOut as late:
+            return facts.TaskTimedOut(order.attempt, late.heartbeat)
         return facts.TaskSucceeded(order.attempt, output)
 
     @property
@@ -139,6 +177,11 @@ class Driver:
     def story(self) -> list[str]:
         """The history as short lines, such as ``7<6 PassStateExited``."""
         return [f"{e['id']}<{e['previousEventId']} {e['type']}" for e in self.events]
+
+
+def named(given: Sequence[orders.Order]) -> set[str]:
+    """Orders to compare. One whose task has been submitted since is the same order."""
+    return {repr(replace(o, submitted=False)) if isinstance(o, orders.RunTask) else repr(o) for o in given}
 
 
 def check(run: Run, records: Sequence[Record]) -> None:
@@ -161,6 +204,7 @@ def check(run: Run, records: Sequence[Record]) -> None:
         if frame.phase in ("WAITING", "BACKOFF"):
             assert frame.due is not None
         assert frame.due is None or (frame.due, id) in run.dues
+        check_attempt(frame)
         if frame.fork is not None:
             fork = frame.fork
             children = _children(fork)
@@ -184,6 +228,17 @@ def check(run: Run, records: Sequence[Record]) -> None:
 
 def _children(fork: Fork) -> list[int]:
     return [*fork.live, *fork.pending, *fork.lost, *fork.again]
+
+
+def check_attempt(frame: Frame) -> None:
+    """What is known of the attempt that is under way, and is forgotten with it."""
+    if frame.phase != "TASK":
+        assert frame.token is None
+        assert not frame.started
+        assert not frame.submitted
+    elif frame.token is not None:
+        assert is_token(frame.token)
+        assert frame.due is None, "a token's time is kept beside it"
 
 
 def _can_move(run: Run, id: int) -> bool:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from nbflow.language.values import Json
-from nbflow.machine import facts
+from nbflow.machine import facts, orders
 from nbflow.machine import records as r
+from nbflow.machine.records import Record
 from nbflow.machine.turn import BOUND
-from tests.machine.driver import TASK, Driver, Raised
+from tests.machine.driver import ACTIVITY, CALLBACK, SYNC, TASK, Driver, Raised, TimedOut
 
 SEEDS = 1000
 
@@ -58,9 +59,13 @@ def random_state(rng: random.Random, kind: str, depth: int, name: str) -> dict[s
             if rng.random() < 0.5:
                 state |= {"Parameters": {"n.$": "$$.State.Name", "id.$": "States.UUID()"}}
         case "Task":
-            state |= {"Resource": TASK}
+            state |= {"Resource": rng.choice([TASK, TASK, TASK, ACTIVITY, CALLBACK, SYNC])}
+            if state["Resource"] == CALLBACK:
+                state |= {"Parameters": {"token.$": "$$.Task.Token"}}
             if rng.random() < 0.3:
-                state |= {"TimeoutSeconds": rng.randint(1, 5)}
+                state |= {"TimeoutSeconds": rng.randint(2, 5)}
+            if state["Resource"] != TASK and rng.random() < 0.3:
+                state |= {"HeartbeatSeconds": 1}
         case "Wait":
             state |= {"Seconds": rng.randint(0, 9)}
         case "Map":
@@ -79,18 +84,38 @@ def random_state(rng: random.Random, kind: str, depth: int, name: str) -> dict[s
 
 
 class AnyTask(dict[str, Any]):
-    """Every state's task: succeeds or fails at random, by a generator of its own."""
+    """Every state's task: succeeds, fails or times out at random, by a generator of its own."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
 
     def __missing__(self, state: str) -> Any:
         def task(number: int, arguments: Json) -> Json:
-            if self.rng.random() < 0.3:
+            if self.rng.random() < 0.1:
+                raise TimedOut(heartbeat=self.rng.random() < 0.5)
+            if self.rng.random() < 0.25:
                 raise Raised(self.rng.choice(["Boom", "States.Timeout", None]), "on purpose")
             return {"state": state, "number": number}
 
         return task
+
+
+class Outsiders(Driver):
+    """Workers and callers at random: what they say travels as text; and some tasks fail before anybody was told."""
+
+    def step(self, fact: facts.Fact) -> list[Record]:
+        return super().step(facts.decode(facts.encode(fact)))
+
+    def taken_on(self, order: orders.RunTask) -> facts.Fact | None:
+        first = super().taken_on(order)
+        unsaid = isinstance(first, facts.TaskSubmitted) and self.chance.random() < 0.2
+        return None if unsaid else first
+
+    @property
+    def chance(self) -> random.Random:
+        found = self.tasks
+        assert isinstance(found, AnyTask)
+        return found.rng
 
 
 def drive(seed: int, crashing: bool) -> Driver:
@@ -98,7 +123,11 @@ def drive(seed: int, crashing: bool) -> Driver:
     definition = random_states(rng, 2, "s") | ({"TimeoutSeconds": 50} if rng.random() < 0.2 else {})
     stop_at = rng.randint(1, 200)
     crash_rng = random.Random(seed + 1)
-    driver = Driver(definition, crash=lambda: crashing and crash_rng.random() < 0.3, seed=seed)
+
+    def crash() -> bool:  # more rarely in a long run: to rebuild it takes ever longer
+        return crashing and crash_rng.random() < 0.3 / (1 + len(driver.rows) / 100)
+
+    driver = Outsiders(definition, crash=crash, seed=seed)
     driver.tasks = AnyTask(random.Random(seed + 2))
     driver.start({}).settle(stop_at)
     if rng.random() < 0.4:
@@ -147,7 +176,7 @@ def check_successes(records: Sequence[r.Record]) -> None:
 
 @pytest.mark.parametrize("block", range(10))
 def test_a_crash_changes_nothing(block: int) -> None:
-    crashes = redrives = 0
+    crashes, redrives, seen = 0, 0, set[str]()
     for seed in range(block * SEEDS // 10, (block + 1) * SEEDS // 10):
         driver = drive(seed, crashing=True)
         assert driver.run.ended, f"seed {seed} does not end"
@@ -159,8 +188,16 @@ def test_a_crash_changes_nothing(block: int) -> None:
         check_successes(driver.records)
         crashes += driver.crashes
         redrives += driver.run.redrives
+        seen |= {event["type"] for event in driver.events}
     assert crashes > 100
     assert redrives > 30
+    assert seen >= {
+        "ActivityScheduled",
+        "ActivityStarted",
+        "ActivityTimedOut",
+        "TaskSubmitted",
+        "TaskTimedOut",
+    }
 
 
 def test_an_endless_loop_stays_bounded_and_stoppable() -> None:

@@ -62,6 +62,21 @@ def test_the_text_is_plain_json_without_what_is_default() -> None:
     ]
 
 
+def test_what_tells_of_a_task_that_others_end_survives() -> None:
+    written: list[r.Record] = [
+        r.TaskScheduled(1.0, 0, "arn:x", {"a": 1}, timeout=9, heartbeat=3, token="t"),
+        r.TaskStarted(2.0, 0, "worker"),
+        r.TaskSubmitted(2.0, 0, {"MessageId": "1"}),
+        r.TaskTimedOut(3.0, 0, "States.Timeout"),
+    ]
+    assert r.decode(r.join(map(r.encode, written))) == written
+
+
+def test_a_record_from_before_there_were_tokens_has_none() -> None:
+    text = b'[{"type":"TaskScheduled","at":1.0,"frame":0,"resource":"arn:x"},{"type":"TaskStarted","at":1.0,"frame":0}]'
+    assert r.decode(text) == [r.TaskScheduled(1.0, 0, "arn:x"), r.TaskStarted(1.0, 0)]
+
+
 def test_a_newer_format_is_refused() -> None:
     with pytest.raises(ValueError, match="newer nbflow"):
         r.decode(b"[]", r.FORMAT + 1)

@@ -1,9 +1,11 @@
 """The trace: visits as a tree, the same when it is built live and when it is built afterwards."""
 
+import pytest
+
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.machine.trace import Trace, Visit
-from tests.machine.driver import TASK, Driver, Raised
+from tests.machine.driver import ACTIVITY, CALLBACK, SYNC, TASK, Driver, Raised
 from tests.machine.test_states import by_call, echo, fails, mapped, one
 from tests.machine.test_step import caught, task
 
@@ -107,6 +109,38 @@ def test_each_record_names_the_visit_that_it_changed() -> None:
         ("StateExited", "S"),
         ("ExecutionSucceeded", None),
     ]
+
+
+def waits(driver: Driver) -> tuple[str, str, str | None]:
+    [visit] = traced(driver).visits
+    return visit.status, visit.waits_for, visit.attempts[-1].worker
+
+
+def test_an_activity_waits_for_a_worker_until_one_has_taken_it() -> None:
+    driver = Driver(one(Type="Task", Resource=ACTIVITY, Retry=[{"ErrorEquals": ["Boom"]}])).start()
+    [attempt] = driver.run.attempts
+    assert waits(driver) == ("RUNNING", "a worker", None)
+    driver.step(facts.TaskStarted(attempt, "worker-7"))
+    assert waits(driver) == ("RUNNING", "", "worker-7")
+    driver.step(facts.TaskFailed(attempt, "Boom", None))
+    assert waits(driver) == ("RUNNING", "", "worker-7")
+    driver.now += 1
+    driver.step(facts.Tick())
+    assert waits(driver) == ("RUNNING", "a worker", None), "the next attempt"
+    driver.step(facts.Stop())
+    assert waits(driver) == ("ABORTED", "", None)
+
+
+@pytest.mark.parametrize(("resource", "what"), [(CALLBACK, "a callback"), (SYNC, "its job")])
+def test_what_was_submitted_is_waited_for(resource: str, what: str) -> None:
+    driver = Driver(one(Type="Task", Resource=resource)).start()
+    [attempt] = driver.run.attempts
+    assert waits(driver) == ("RUNNING", "", None), "it is being submitted"
+    driver.step(facts.TaskSubmitted(attempt, {}))
+    assert waits(driver) == ("RUNNING", what, None)
+    driver.step(facts.TaskTimedOut(attempt))
+    [visit] = traced(driver).visits
+    assert (visit.status, visit.waits_for, visit.attempts[-1].error) == ("FAILED", "", "States.Timeout")
 
 
 def test_a_failure_at_the_top() -> None:

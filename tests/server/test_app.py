@@ -202,3 +202,55 @@ def test_an_error_code_of_the_gate_is_kept() -> None:
         raise ApiError("ServiceUnavailable", "later")
 
     assert error_of(ask(request(), gate=closed)) == (503, "ServiceUnavailable", "later")
+
+
+def leaving(body: bytes, leaves: asyncio.Event) -> Receive:
+    """A client that sends its body at once, and goes away when it is told to."""
+    sent = whole(body)
+    asked = 0
+
+    async def receive() -> Message:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            return await sent()
+        await leaves.wait()
+        return {"type": "http.disconnect"}
+
+    return receive
+
+
+def test_who_waits_for_a_task_is_missed_when_he_goes() -> None:
+    service = FakeService()
+    app = make_app(service.call, passing)
+
+    async def scene() -> None:
+        leaves = asyncio.Event()
+        poll = asyncio.create_task(
+            answer(app, request(headers=headers("GetActivityTask")), leaving(b"{}", leaves))
+        )
+        await asyncio.to_thread(service.polling.acquire)
+        assert service.gone is not None
+        assert not service.gone.done()
+        leaves.set()
+        await asyncio.wait_for(asyncio.wrap_future(service.gone), 10)
+        service.poll_over.set()
+        await poll
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("action", ["GetActivityTask", "ListStateMachines"])
+def test_who_stays_is_not_missed(action: str) -> None:
+    service = FakeService()
+    service.poll_over.set()
+
+    async def scene() -> None:
+        given = request(headers=headers(action))
+        assert (
+            await answer(make_app(service.call, passing), given, leaving(b"{}", asyncio.Event()))
+        ).status == 200
+        assert service.gone is not None
+        assert not service.gone.done()
+
+    asyncio.run(scene())

@@ -110,6 +110,14 @@ class Office:
         self._in_thread(done.set)
         done.wait(10)
 
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Return when this holds; the engine's turns are waited for, but other threads have a say."""
+        for _ in range(10_000):
+            if holds():
+                return
+            self.settled()
+        raise AssertionError("it never holds")
+
     def nudge(self) -> None:
         """Let the engine look at its clock, which has been moved."""
         self.engine._signal()
