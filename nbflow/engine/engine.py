@@ -31,7 +31,7 @@ from nbflow.language.values import Chance, Json
 from nbflow.machine import Machine, facts
 from nbflow.machine.records import Record
 from nbflow.pools.port import Pool
-from nbflow.store.port import Closing, ExecutionRow, Store
+from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
 from nbflow.tasks.job import Code
 
 _log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Engine:
             chance=chance,
             spawn=self._spawn,
         )
-        self._has_activity = lambda arn: store.activity(arn) is not None
+        self._store = store
         self._clock = clock
         self._chance = chance
         self._thread: threading.Thread | None = None
@@ -162,6 +162,12 @@ class Engine:
         live.ended.add_done_callback(end)
         self._admit(live, context)
         return answer
+
+    def _has_activity(self, arn: str) -> bool:
+        try:
+            return self._store.activity(arn) is not None
+        except StoreError:
+            return True  # the step that relies on it is refused too, and tried again
 
     def _admit(self, live: Live, context: dict[str, Json]) -> None:
         with self._lock:

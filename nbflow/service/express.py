@@ -74,7 +74,7 @@ def start_sync_execution(
     check_input(input)
     name = str(uuid.uuid4()) if name is None else check_name(name)
     definition = definition_of(desk, target)
-    work = Work(bound(desk, definition))
+    work = Work(bound(desk, definition, target.machine.arn))
     row, future = start_express(desk, target, definition, name, input, work, script_of(desk, target))
     end = future.result()
     stopped = end.stopped_at or row.started_at

@@ -144,7 +144,7 @@ def _described(row: ExecutionRow, closing: Closing, *, parsed: bool) -> dict[str
             "OutputDetails": None if closing.output is None else included,
             "Error": closing.error,
             "Cause": closing.cause,
-            "RedriveCount": 0,
+            "RedriveCount": row.redrive_count,
             "RedriveStatus": "NOT_REDRIVABLE" if ended else "REDRIVABLE",
             "RedriveStatusReason": ended,
             "StartDate": _milliseconds(row.started_at),

@@ -362,8 +362,7 @@ def test_changes_tells_of_what_others_put_in(factory: Factory, tmp_path: Path) -
         seen = one.changes()
     other.inbox()
     assert one.changes() == seen, "to read is no change"
-    for each in (one, other):
-        each.close()
-    seen = one.changes()
     other.append([Append(A.arn, 2, 21, 1.0, b"[]")])
     assert one.changes() == seen, "a step is nobody else's business"
+    for each in (one, other):
+        each.close()
