@@ -13,7 +13,7 @@ from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
 from nbflow.engine.live import AlreadyExists, Arrival, EngineError, Live, Nesting, Script
-from nbflow.engine.map_runs import Counts
+from nbflow.engine.map_run import Counts
 from nbflow.engine.rows import closing
 from nbflow.engine.turns import Turns
 from nbflow.engine.watch import Watch
@@ -200,9 +200,16 @@ class Engine:
 
     @property
     def running(self) -> list[str]:
-        """The ARNs of the live executions of the store that have not ended, in the order of their start."""
+        """The ARNs of the live executions of the store that have not ended, in the order of their start.
+
+        The children of Map Runs are not listed beside those whose Maps they are.
+        """
         items = list(self._turns.live.items())
-        return [arn for arn, live in items if live.kept and not live.machine.run.ended]
+        return [
+            arn
+            for arn, live in items
+            if live.kept and live.row.map_run_arn is None and not live.machine.run.ended
+        ]
 
     def _check_open(self) -> None:
         if threading.current_thread() is self._thread:

@@ -275,10 +275,10 @@ class Turns:
         self._refused(batch, error)
 
     def _refused(self, batch: Sequence[Decided], error: StoreError) -> None:
-        """A new execution is refused to whoever starts it. One that runs waits, with a word."""
+        """A new execution is refused to whoever starts it. One that runs, or a Map Run starts, waits, with a word."""
         self._paused_until = self._clock.now() + PAUSE
         for made in batch:
-            if made.append.opened is not None:
+            if made.append.opened is not None and made.live.row.map_run_arn is None:
                 self.drop(made.live, error)
                 continue
             if not made.live.refusals:

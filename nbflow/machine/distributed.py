@@ -6,7 +6,7 @@ the run has the id of its MapRunStarted event, and is answered like an attempt.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeGuard
 
 from nbflow.language import model
 from nbflow.language.paths import read
@@ -19,7 +19,7 @@ from nbflow.machine.turn import Turn
 _NONE: Final[Mapping[str, Json]] = {}
 
 
-def is_distributed(state: model.AnyState) -> bool:
+def is_distributed(state: model.AnyState) -> TypeGuard[model.Map]:
     """Whether the state's iterations are executions of their own."""
     return isinstance(state, model.Map) and state.item_processor.processor_config.mode == "DISTRIBUTED"
 

@@ -6,7 +6,7 @@ from concurrent.futures import wait
 
 from nbflow.engine.live import AlreadyExists
 from nbflow.language.values import Json
-from nbflow.service.arns import check_name, execution_arn, machine_ref
+from nbflow.service.arns import check_name, execution_arn, machine_ref, map_state_of
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.express import start_express
@@ -33,7 +33,7 @@ from nbflow.service.starting import (
     script_of,
     startable,
 )
-from nbflow.service.stopping import stop
+from nbflow.service.stopping import end
 from nbflow.store.port import ExecutionRow
 
 
@@ -108,7 +108,7 @@ def describe_execution(desk: Desk, execution_arn: str, *, included_data: str = "
 
 def _redrivable(desk: Desk, row: ExecutionRow) -> dict[str, Json]:
     """AWS, DescribeExecution, redriveStatusReason."""
-    machine = present(desk, row.machine_arn)
+    machine = present(desk, map_state_of(row.machine_arn)[0])
     if row.status in ("RUNNING", "SUCCEEDED"):
         reason = f"Execution is {row.status} and cannot be redriven"
     elif machine is None or machine.status == "DELETING":
@@ -168,7 +168,10 @@ def listed(
     *,
     map_run: str | None = None,
 ) -> dict[str, Json]:
-    """A page of executions, newest first; with neither a machine's nor a Map Run's ARN, those of all machines."""
+    """A page of executions, newest first; with neither a machine's nor a Map Run's ARN, those of all machines.
+
+    The children of Map Runs are listed by their Map Run only.
+    """
     if status is not None:
         check_status(status)
     of_machine = of_version = of_alias = None
@@ -188,6 +191,7 @@ def listed(
         version_arn=of_version,
         alias_arn=of_alias,
         map_run_arn=map_run,
+        children=map_run is not None,
         status=status,
         limit=limit + 1,
         before=None if next_token is None else read_token(next_token, question),
@@ -207,12 +211,4 @@ def stop_execution(
     lives, it finds at its next step that the execution is no longer its own, and lets go of it.
     Raises ApiError InvalidArn or ExecutionDoesNotExist.
     """
-    row = execution_of(desk, execution_arn)
-    while row.status == "RUNNING":
-        try:
-            stop(desk, row, error, cause).result()
-        except AlreadyExists:  # the other process was quicker with its next step: look at what it did
-            row = execution_of(desk, execution_arn)
-            continue
-        row = execution_of(desk, execution_arn)
-    return {"stopDate": row.stopped_at}
+    return {"stopDate": end(desk, execution_arn, error, cause).stopped_at}
