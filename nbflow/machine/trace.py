@@ -22,10 +22,10 @@ VisitStatus: TypeAlias = Literal["RUNNING", "SUCCEEDED", "FAILED", "CAUGHT", "AB
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt at a task."""
+    """One attempt at a task, or one Map Run."""
 
     id: int
-    """The event id of its TaskScheduled, under which its log is stored."""
+    """The event id of its TaskScheduled (under which its log is stored) or MapRunStarted."""
     started_at: float
     ended_at: float | None = None
     error: str | None = None
@@ -53,14 +53,20 @@ class Visit:
     retry_due: float | None = None
     """While it waits for its next attempt."""
     total: int = 0
-    """Parallel and Map: how many branches or iterations there are."""
+    """Parallel and Map: how many branches or iterations there are. Of a Map Run, how many items are known of."""
     branches: dict[int, list["Visit"]] = field(default_factory=dict)
     """Parallel and Map: the visits of each branch or iteration, by its index."""
     branch_status: dict[int, VisitStatus] = field(default_factory=dict)
+    map_run: str | None = None
+    """Distributed Map: the ARN of its latest Map Run. What is in it, its children remember."""
+    counted: int | None = None
+    """Of a Map Run, how many items have ended. While it runs, the records do not say; somebody may count them here."""
 
     @property
     def done(self) -> int:
-        """Parallel and Map: how many branches or iterations have ended."""
+        """Parallel and Map: how many branches, iterations or items have ended."""
+        if self.map_run is not None:
+            return self.counted or 0
         return sum(status != "RUNNING" for status in self.branch_status.values())
 
     def walk(self) -> Iterator["Visit"]:
@@ -98,7 +104,7 @@ class Trace:
             self._within[child] = (parent, record.index)
             parent.branches[record.index] = []
             parent.branch_status[record.index] = "RUNNING"
-        elif isinstance(record, r.TaskScheduled) and visit is not None:
+        elif isinstance(record, r.TaskScheduled | r.MapRunStarted) and visit is not None:
             visit.attempts.append(Attempt(self.run.last_event, record.at))
         return visit
 
@@ -108,14 +114,10 @@ class Trace:
                 return self._entered(record, self.run.frames[record.frame])
             case r.StateExited(frame=id):
                 return self._exited(record, self.run.frames[id])
-            case r.TaskSucceeded() | r.TaskFailed() | r.TaskTimedOut():
-                visit = self._current[record.frame]
-                attempt = visit.attempts[-1]
-                attempt.ended_at = record.at
-                if not isinstance(record, r.TaskSucceeded):
-                    attempt.error, attempt.cause = record.error, record.cause
-                    _fail(visit, record.error, record.cause)
-                return visit
+            case (
+                r.TaskSucceeded() | r.TaskFailed() | r.TaskTimedOut() | r.MapRunSucceeded() | r.MapRunFailed()
+            ):
+                return _attempt_ended(self._current[record.frame], record)
             case r.EvaluationFailed() | r.ForkFailed():
                 visit = self._current[record.frame]
                 _fail(visit, record.error, record.cause)
@@ -126,13 +128,17 @@ class Trace:
                 visit.retry_due = record.due
                 _abort_below(visit, record.at)
                 return visit
-            case r.TaskScheduled() | r.ForkStarted():
+            case r.TaskScheduled() | r.ForkStarted() | r.MapStarted() | r.MapRunStarted():
                 visit = self._current[record.frame]
                 visit.error = visit.cause = visit.retry_due = None
                 visit.failed = False
                 if isinstance(record, r.ForkStarted):
                     visit.total = record.total
                     visit.branches, visit.branch_status = {}, {}
+                elif isinstance(record, r.MapStarted):
+                    visit.total, visit.counted = record.length, None
+                elif isinstance(record, r.MapRunStarted):
+                    visit.map_run = record.arn
                 return visit
             case r.BranchSucceeded() | r.BranchFailed() | r.BranchAborted():
                 return self._branch_ended(record)
@@ -185,6 +191,20 @@ class Trace:
                 _close(visit, "ABORTED", record.at)
             _abort_below(visit, record.at)
         return self._current.get(ROOT)
+
+
+def _attempt_ended(
+    visit: Visit,
+    record: r.TaskSucceeded | r.TaskFailed | r.TaskTimedOut | r.MapRunSucceeded | r.MapRunFailed,
+) -> Visit:
+    attempt = visit.attempts[-1]
+    attempt.ended_at = record.at
+    if isinstance(record, r.MapRunSucceeded):
+        visit.counted = visit.total
+    elif not isinstance(record, r.TaskSucceeded):
+        attempt.error, attempt.cause = record.error, record.cause
+        _fail(visit, record.error, record.cause)
+    return visit
 
 
 def _close(visit: Visit, status: VisitStatus, at: float) -> None:

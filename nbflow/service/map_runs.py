@@ -65,6 +65,13 @@ def describe_map_run(desk: Desk, map_run_arn: str) -> dict[str, Json]:
     )
 
 
+def progress(desk: Desk, map_run_arn: str) -> tuple[int, int]:
+    """How many items have ended, of how many that are known of. Raises ApiError InvalidArn or ResourceNotFound."""
+    items = _counts(desk, map_run_of(desk, map_run_arn))["items"]
+    total = sum(items.values())
+    return total - items.get("RUNNING", 0) - items.get("PENDING", 0), total
+
+
 def update_map_run(
     desk: Desk,
     map_run_arn: str,
