@@ -14,6 +14,7 @@ from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
 from nbflow.engine.live import AlreadyExists, Arrival, EngineError, Live, Nesting, Script
 from nbflow.engine.map_run import Counts
+from nbflow.engine.map_runs import Spawn
 from nbflow.engine.rows import closing
 from nbflow.engine.turns import Turns
 from nbflow.engine.watch import Watch
@@ -44,7 +45,9 @@ class Engine:
         scattered: Pool,
         clock: Clock,
         chance: Chance,
+        spawn: Spawn | None = None,
     ) -> None:
+        """``spawn`` reads the items of Map Runs and writes their results; by default on threads of the engine's own."""
         self.bus = Bus()
         self._watch = Watch(store.changes)
         self.workers = Workers(store, clock, self._watch)
@@ -60,7 +63,7 @@ class Engine:
             arrived=self._signal,
             queued=self.workers.queued,
             chance=chance,
-            spawn=self._spawn,
+            spawn=spawn or self._spawn,
         )
         self._has_activity = lambda arn: store.activity(arn) is not None
         self._clock = clock

@@ -190,7 +190,9 @@ def _task_failed(turn: Turn, fact: facts.TaskFailed) -> None:
     of_map = frame.map_run is not None
     failed = records.MapRunFailed if of_map else records.TaskFailed
     turn.emit(failed(turn.now, frame.id, fact.error, fact.cause))
-    if of_map and fact.error == retries.TERMINAL:  # the Map has begun: its failure is shown, as an inline one's
+    if (
+        of_map and fact.error == retries.TERMINAL
+    ):  # the Map has begun: its failure is shown, as an inline one's
         turn.emit(records.ForkFailed(turn.now, frame.id, fact.error, fact.cause))
     _settle(turn, frame, Failed(fact.error, fact.cause))
 

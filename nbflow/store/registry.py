@@ -7,7 +7,7 @@ version's number is drawn only once, whichever process asks.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, Executable, Row, Select, Table, delete, func, select, update
+from sqlalchemy import Engine, Executable, Row, Select, Table, delete, func, literal_column, select, update
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from nbflow.store import schema
@@ -222,7 +222,7 @@ def closing_map_run() -> Insert:
     """Inserts a Map Run; of one that runs, takes over how it has ended."""
     put = insert(schema.map_runs)
     ended = {name: put.excluded[name] for name in ("status", "stopped_at", "counts")}
-    runs = schema.map_runs.c.status == "RUNNING"
+    runs = schema.map_runs.c.status == literal_column("'RUNNING'")  # no parameter: it is compiled once
     return put.on_conflict_do_update(index_elements=["arn"], set_=ended, where=runs)
 
 
