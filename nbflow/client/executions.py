@@ -266,7 +266,10 @@ class Execution:
         return self.connection.store.log(self.arn, attempt) or ""
 
     def explain(self) -> str:
-        """How it stands, in words: which step failed, with what error, and a Python task's traceback."""
+        """How it stands, in words: which step failed, with what error, and a Python task's traceback.
+
+        Of a Map Run, also how the first child failed.
+        """
         row = self.row
         step = self.failed if row.status == "FAILED" else None
         what = {
@@ -277,7 +280,9 @@ class Execution:
             "TIMED_OUT": "timed out",
         }[row.status]
         reason = f": {row.error}" if row.error else ""
-        return f"execution {self.name} of {self.machine} {what}{reason}{_readable(row.cause)}"
+        child = None if step is None else step.failed_child
+        below = "" if child is None else f"\n\nthe first child that failed: {child.explain()}"
+        return f"execution {self.name} of {self.machine} {what}{reason}{_readable(row.cause)}{below}"
 
     def __repr__(self) -> str:
         return f"<nbflow execution {self.name} of {self.machine}: {self.status}>"
@@ -419,9 +424,18 @@ class Step:
 
         EXPRESS ones are not kept.
         """
-        connection = self._execution.connection
-        arn = self._last.map_run
-        rows = [] if arn is None else connection.store.executions(map_run_arn=arn, limit=MOST_CHILDREN)
+        return self._children()
+
+    @property
+    def failed_child(self) -> Execution | None:
+        """Of a Distributed Map, the first child of its latest Map Run that is FAILED."""
+        return next(iter(self._children(status="FAILED")), None)
+
+    def _children(self, status: str | None = None) -> list[Execution]:
+        connection, arn = self._execution.connection, self._last.map_run
+        if arn is None:
+            return []
+        rows = connection.store.executions(map_run_arn=arn, status=status, limit=MOST_CHILDREN)
         return [Execution(row.arn, connection) for row in reversed(rows)]
 
     def __len__(self) -> int:
