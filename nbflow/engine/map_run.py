@@ -3,7 +3,6 @@
 from collections import Counter, deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 from nbflow.artifacts.shelf import Artifact
@@ -12,7 +11,9 @@ from nbflow.language import model
 from nbflow.language.paths import compact
 from nbflow.language.values import Json
 from nbflow.machine import orders
+from nbflow.machine.distributed import exceeds
 from nbflow.store.port import Closing, ExecutionRow, MapRunRow
+from nbflow.tasks.items import size
 from nbflow.tasks.writing import ChildResult
 
 Counts: TypeAlias = dict[str, dict[str, int]]
@@ -69,7 +70,7 @@ class MapRun:
 
     def size(self, input: Json) -> int:
         """How many items a child of this input has."""
-        return 1 if self.order.plan.batcher is None else len(input["Items"])
+        return size(self.order, input)
 
     def end(self, index: int, row: ExecutionRow, closing: Closing) -> None:
         """A child has ended so."""
@@ -91,19 +92,10 @@ class MapRun:
 
     @property
     def exceeded(self) -> bool:
-        """Whether more items failed than is tolerated (AWS guide, "Setting failure thresholds for Distributed Map").
-
-        The smaller threshold counts, where both are given. A percentage is one of all items: it waits for the last one.
-        """
+        """Whether more items failed than is tolerated. A percentage is one of all items: it waits for the last one."""
         failed = self.items.total() - self.items["SUCCEEDED"]
-        if not failed:
-            return False
-        thresholds = [] if self.row.tolerated_count is None else [self.row.tolerated_count]
-        if self.row.tolerated_percentage is not None:
-            # Exactly: in floats, 18.4 % of 375 would be 68.
-            share = int(Fraction(str(self.row.tolerated_percentage)) * self.read / 100)
-            thresholds.append(share if self.whole else failed)
-        return failed > min(thresholds, default=0)
+        total = self.read if self.whole else None
+        return exceeds(failed, total, self.row.tolerated_count, self.row.tolerated_percentage)
 
     @property
     def counts(self) -> Counts:

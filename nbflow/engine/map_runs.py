@@ -6,31 +6,32 @@ else happens on the engine's thread, between its turns: a child's end is told by
 """
 
 import json
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Final, Protocol, TypeAlias
+from itertools import islice
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from nbflow.engine.clock import Clock
 from nbflow.engine.live import Arrival, Live
-from nbflow.engine.map_items import CHUNK, Chunk, inputs, next_chunk
 from nbflow.engine.map_run import Child, Counts, MapRun, opened
 from nbflow.engine.rows import closing
 from nbflow.language.paths import compact
 from nbflow.language.processors import processor
 from nbflow.language.validate import parse
 from nbflow.language.values import Chance, Json
-from nbflow.machine import Machine, facts, orders
-from nbflow.machine.context import MAP_RUN
+from nbflow.machine import Machine, distributed, facts, orders
 from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
+from nbflow.tasks.items import inputs, items_of
 from nbflow.tasks.job import Outcome
+from nbflow.tasks.parsing import READER_FAILED
 from nbflow.tasks.places import ItemsFailed, located
 from nbflow.tasks.writing import WRITER_FAILED, ChildResult, transformed, write_results
 
 MOST_CHILDREN: Final = 1000
 """Children at once, whatever MaxConcurrency allows (AWS: 10,000)."""
 
-EXCEEDED: Final = "States.ExceedToleratedFailureThreshold"
+CHUNK: Final = 500
+"""Items that are read at a time; another chunk is asked for when fewer than these wait."""
 
 Spawn: TypeAlias = Callable[[Callable[[], None]], object]
 """Calls a function soon, on a thread that may wait for files and networks."""
@@ -50,6 +51,14 @@ class Host(Protocol):
     def later(self, work: Callable[[], None]) -> None:
         """Do something in the engine's next turn. From any thread."""
         ...
+
+
+class Chunk(NamedTuple):
+    """What reading has brought."""
+
+    inputs: list[Json]
+    last: bool
+    failed: ItemsFailed | None = None
 
 
 class MapRuns:
@@ -73,7 +82,7 @@ class MapRuns:
         )
         # The row is in the store already: somebody may have changed its limits before the run could begin.
         row = self._store.map_run(order.plan.arn) or opened(live.row.arn, order, self._clock.now())
-        source = inputs(order, live.directory, self._clock, self._chance)
+        source = inputs(order, items_of(order, live.directory), self._clock.now, self._chance)
         run = MapRun(live, order, row, parse(text), self._store.add_definition(text), source)
         self._runs[row.arn] = run
         self._read(run)
@@ -147,7 +156,7 @@ class MapRuns:
         if run.over:
             return
         if run.exceeded:
-            self._fail(run, EXCEEDED, "The specified tolerated failure threshold was exceeded")
+            self._fail(run, *distributed.EXCEEDED)
             return
         limit = min(run.row.max_concurrency or MOST_CHILDREN, MOST_CHILDREN)
         while run.waiting and len(run.running) < limit:
@@ -160,6 +169,7 @@ class MapRuns:
 
     def _start(self, run: MapRun, index: int, input: Json) -> None:
         parent, row = run.parent, _child_row(run, index, input, self._clock.now())
+        context = distributed.constants(parent.machine.run, run.row.arn, index, express=run.express)
         live = Live(
             row,
             Machine.of(run.definition, self._chance, parent.machine.has_activity),
@@ -170,7 +180,7 @@ class MapRuns:
         )
         run.running[index] = Child(live, run.size(input))
         live.ended.add_done_callback(lambda ended: self._ended(run, index, live, ended))
-        self._host.admit(live, facts.Start(input, _context(row, parent, express=run.express)))
+        self._host.admit(live, facts.Start(input, context))
 
     def _ended(self, run: MapRun, index: int, live: Live, ended: "Future[None]") -> None:
         if run.over:
@@ -229,6 +239,17 @@ class MapRuns:
             self._host.put(child.live.row.arn, Arrival(facts.Stop()))
 
 
+def next_chunk(source: Iterator[Json]) -> Chunk:
+    """Read on. Whatever goes wrong is in the answer."""
+    try:
+        found = list(islice(source, CHUNK))
+    except ItemsFailed as failed:
+        return Chunk([], True, failed)
+    except Exception as error:  # noqa: BLE001  # of a file system's or a format's library
+        return Chunk([], True, ItemsFailed(READER_FAILED, f"{type(error).__name__}: {error}"))
+    return Chunk(found, len(found) < CHUNK)
+
+
 def _written(run: MapRun) -> _End:
     """The end of a run whose children have all ended: the results become the state's output, or files."""
     writer = run.order.plan.writer
@@ -253,30 +274,15 @@ def _output(run: MapRun, writer: Json, results: list[ChildResult]) -> Json:
 
 
 def _child_row(run: MapRun, index: int, input: Json, now: float) -> ExecutionRow:
-    """A child is named by its run and its number: so it is in every telling of the same run."""
-    arn = run.row.arn
-    name = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{arn}#{index}"))
-    map_state = arn.rpartition(":")[0]
-    kind = ":express:" if run.express else ":execution:"
+    named = distributed.child(run.row.arn, index, express=run.express)
     return ExecutionRow(
-        arn=f"{map_state.replace(':mapRun:', kind, 1)}:{name}",
-        name=name,
-        machine_arn=map_state.replace(":mapRun:", ":stateMachine:", 1),
+        arn=named.arn,
+        name=named.name,
+        machine_arn=named.machine_arn,
         definition=run.digest,
         status="RUNNING",
         input=compact(input),
         started_at=now,
         revision=run.parent.row.revision,
-        map_run_arn=arn,
+        map_run_arn=run.row.arn,
     )
-
-
-def _context(row: ExecutionRow, parent: Live, *, express: bool) -> dict[str, Json]:
-    """The members of a child's context object that do not change."""
-    given = parent.machine.run.context
-    return {
-        "Execution": {**given.get("Execution", {}), "Id": row.arn, "Name": row.name},
-        "StateMachine": {"Id": row.machine_arn, "Name": row.machine_arn.rpartition(":")[2]},
-        "Express": express,
-        MAP_RUN: row.map_run_arn,
-    }

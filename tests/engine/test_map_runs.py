@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from nbflow.artifacts.values import references
-from nbflow.engine.map_items import CHUNK
-from nbflow.engine.map_runs import MOST_CHILDREN
+from nbflow.engine.map_runs import CHUNK, MOST_CHILDREN
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.machine.records import decode
@@ -256,7 +255,7 @@ def test_whatever_a_library_raises_is_the_readers_failure(
         yield 1
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("nbflow.engine.map_items.read_items", raising)
+    monkeypatch.setattr("nbflow.tasks.items.read_items", raising)
     floor.map(ItemReader={"Resource": GET, "ReaderConfig": {"InputType": "JSON"}})
     floor.settle()
     assert floor.failure == ("States.ItemReaderFailed", "RuntimeError: a bug")
