@@ -68,11 +68,11 @@ class MapPlay(Generic[Child]):
                 child.round()
 
     def wake(self, due: float) -> None:
-        """The first child that waits for this time acts."""
+        """Each child that waits for this time acts."""
         for child in self.running:
-            if child.next_due is not None and child.next_due <= due:
+            at = child.next_due
+            if at is not None and at <= due:
                 child.wake(due)
-                return
 
     def advance(self) -> facts.Fact | None:
         """Take note of the children that have ended, and start others. Answers how the run ends, if it does."""

@@ -217,7 +217,7 @@ class Player:
         return min((due for due in dues if due is not None), default=None)
 
     def wake(self, due: float) -> None:
-        """It is so late: the first that waits for that time acts, timers before answers, it before its children."""
+        """It is so late: the first that waits for that time acts, timers before answers, and it before its children."""
         own = self.run.next_due
         if own is not None and own <= due:
             self._take(facts.Tick())
@@ -225,10 +225,8 @@ class Player:
             self._take(heapq.heappop(self._later)[2])
         else:
             for attempt, play in list(self._maps.items()):
-                if play.next_due is not None and play.next_due <= due:
-                    play.wake(due)
-                    self._advance(attempt, play)
-                    return
+                play.wake(due)
+                self._advance(attempt, play)
 
 
 def _waiting(player: Player) -> str:
