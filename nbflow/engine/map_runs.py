@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 from nbflow.engine.clock import Clock
 from nbflow.engine.live import Arrival, Live
 from nbflow.engine.map_run import Child, Counts, MapRun, opened
-from nbflow.engine.rows import closing
+from nbflow.engine.rows import closing, spelt
 from nbflow.language.paths import compact
 from nbflow.language.processors import processor
 from nbflow.language.validate import parse
@@ -76,10 +76,8 @@ class MapRuns:
 
     def begin(self, live: Live, order: orders.RunMap) -> None:
         """Carry the order out. Raises StoreError; then nothing has been done."""
-        text = json.dumps(
-            processor(json.loads(self._store.definition(live.row.definition)), order.name),
-            ensure_ascii=False,
-        )
+        definition = processor(json.loads(self._store.definition(live.row.definition)), order.name)
+        text = json.dumps(definition, ensure_ascii=False)
         # The row is in the store already: somebody may have changed its limits before the run could begin.
         row = self._store.map_run(order.plan.arn) or opened(live.row.arn, order, self._clock.now())
         source = inputs(order, items_of(order, live.directory), self._clock.now, self._chance)
@@ -281,7 +279,7 @@ def _child_row(run: MapRun, index: int, input: Json, now: float) -> ExecutionRow
         machine_arn=named.machine_arn,
         definition=run.digest,
         status="RUNNING",
-        input=compact(input),
+        input=spelt(compact(input)),
         started_at=now,
         revision=run.parent.row.revision,
         map_run_arn=run.row.arn,

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import overload
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.language.paths import compact
@@ -11,11 +12,17 @@ from nbflow.store.port import ArtifactRow, Closing
 
 def closing(run: Run) -> Closing:
     """How the execution ended, for its row."""
-    output = _spelt(compact(run.output)) if run.status == "SUCCEEDED" else None
-    return Closing(run.status, output, _spelt(run.error), _spelt(run.cause), run.stopped_at)
+    output = spelt(compact(run.output)) if run.status == "SUCCEEDED" else None
+    return Closing(run.status, output, spelt(run.error), spelt(run.cause), run.stopped_at)
 
 
-def _spelt(text: str | None) -> str | None:
+@overload
+def spelt(text: str) -> str: ...
+@overload
+def spelt(text: None) -> None: ...
+@overload
+def spelt(text: str | None) -> str | None: ...
+def spelt(text: str | None) -> str | None:
     """Text that a database takes: a lone surrogate, which UTF-8 does not have, as JSON escapes it."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 

@@ -411,3 +411,10 @@ def test_retry_and_catch_of_the_map(floor: Floor) -> None:
     floor.settle()
     assert floor.output == "caught"
     assert [run.status for run in floor.store.map_runs(floor.arn)] == ["FAILED", "FAILED"]
+
+
+@pytest.mark.parametrize("type", ["STANDARD", "EXPRESS"])
+def test_an_item_that_utf_8_cannot_hold(floor: Floor, type: str) -> None:
+    floor.map(input=["\ud800"], type=type)
+    floor.settle()
+    assert floor.output == ["\ud800"]
