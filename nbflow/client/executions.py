@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 2.0
 """Seconds of waiting after which a notebook is told of a better way to wait."""
 
+MOST_CHILDREN: Final = 100_000
+"""Of a Map Run, that are listed."""
+
 _LOOK: Final = 0.05
 """Seconds between looks for new records of an execution that is followed."""
 
@@ -209,6 +212,9 @@ class Execution:
         trace = Trace(self.connection.service.definition_of(self.arn))
         for record in self.connection.service.records(self.arn):
             trace.add(record)
+        for visit in trace.walk():
+            if visit.map_run is not None:
+                visit.counted, visit.total = self.connection.service.map_run_progress(visit.map_run)
         return trace
 
     @property
@@ -219,7 +225,13 @@ class Execution:
         board = Board(self.connection.service.definition_of(self.arn))
         for record in self.connection.service.records(self.arn):
             board.add(record)
+        self.count(board)
         return board
+
+    def count(self, board: "Board") -> bool:
+        """Tell the board how far the Map Runs are. Returns whether that is new to it."""
+        progress = self.connection.service.map_run_progress
+        return sum(board.progress(arn, *progress(arn)) for arn in board.map_runs) > 0
 
     @property
     def steps(self) -> list["Step"]:
@@ -243,8 +255,11 @@ class Execution:
             f"execution {self.name} has not entered a state {name!r}; it has entered: {known or 'none'}"
         )
 
-    def follow(self) -> Iterator[list[Record]]:
-        """The records as they become durable, from the first to the last, in batches; it ends with the execution."""
+    def follow(self, *, pulse: bool = False) -> Iterator[list[Record]]:
+        """The records as they become durable, from the first to the last, in batches; it ends with the execution.
+
+        With ``pulse``, there is an empty batch at each look that finds nothing.
+        """
         step = -1
         while True:
             over = (
@@ -254,7 +269,7 @@ class Execution:
             for row in self.connection.store.journal(self.arn, after=step):
                 step = row.step
                 batch += decode(row.records, row.format)
-            if batch:
+            if batch or pulse:
                 yield batch
             if over:
                 return
@@ -278,7 +293,10 @@ class Execution:
         return self.connection.store.log(self.arn, attempt) or ""
 
     def explain(self) -> str:
-        """How it stands, in words: which step failed, with what error, and a Python task's traceback."""
+        """How it stands, in words: which step failed, with what error, and a Python task's traceback.
+
+        Of a Map Run, also how the first child failed.
+        """
         row = self.row
         step = self.failed if row.status == "FAILED" else None
         what = {
@@ -289,7 +307,9 @@ class Execution:
             "TIMED_OUT": "timed out",
         }[row.status]
         reason = f": {row.error}" if row.error else ""
-        return f"execution {self.name} of {self.machine} {what}{reason}{_readable(row.cause)}"
+        child = None if step is None else step.failed_child
+        below = "" if child is None else f"\n\nthe first child that failed: {child.explain()}"
+        return f"execution {self.name} of {self.machine} {what}{reason}{_readable(row.cause)}{below}"
 
     def __repr__(self) -> str:
         return f"<nbflow execution {self.name} of {self.machine}: {self.status}>"
@@ -421,8 +441,34 @@ class Step:
             self._execution.log_of(attempt.id) for visit in self._visits for attempt in visit.attempts
         )
 
+    @property
+    def map_run(self) -> dict[str, Json] | None:
+        """Of a Distributed Map, what DescribeMapRun answers of its latest Map Run."""
+        arn = self._last.map_run
+        return None if arn is None else self._execution.connection.service.describe_map_run(arn)
+
+    @property
+    def children(self) -> list[Execution]:
+        """Of a Distributed Map, the executions of its latest Map Run, in the order of their start.
+
+        EXPRESS ones are not kept.
+        """
+        return self._children()
+
+    @property
+    def failed_child(self) -> Execution | None:
+        """Of a Distributed Map, the first child of its latest Map Run that is FAILED."""
+        return next(iter(self._children(status="FAILED")), None)
+
+    def _children(self, status: str | None = None) -> list[Execution]:
+        connection, arn = self._execution.connection, self._last.map_run
+        if arn is None:
+            return []
+        rows = connection.store.executions(map_run_arn=arn, status=status, limit=MOST_CHILDREN)
+        return [Execution(row.arn, connection) for row in reversed(rows)]
+
     def __len__(self) -> int:
-        """Map and Parallel: how many iterations or branches there are."""
+        """Map and Parallel: how many iterations or branches there are; of a Map Run, items."""
         return self._last.total
 
     def __bool__(self) -> bool:
@@ -436,6 +482,9 @@ class Step:
         index = index + total if index < 0 else index
         if not 0 <= index < total:
             raise IndexError(f"step {self.label} has {total} iterations or branches, numbered from 0")
+        if self._last.map_run is not None:
+            hint = "see .children and .map_run of the step"
+            raise NbflowError(f"the items of step {self.label} are executions of their own: {hint}")
         visits = self._last.branches.get(index)
         if not visits:
             raise NbflowError(f"item {index} of step {self.label} has not begun")

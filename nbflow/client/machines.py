@@ -21,7 +21,7 @@ from nbflow.errors import NbflowError
 from nbflow.language import model
 from nbflow.language.integrations import integration, is_invocation
 from nbflow.language.sites import did_you_mean
-from nbflow.language.validate import all_states, parse, resources
+from nbflow.language.validate import parse, resources
 from nbflow.language.values import Json
 from nbflow.service.arns import check_name, machine_arn
 from nbflow.store.port import digest
@@ -68,7 +68,7 @@ class StateMachine:
         self.tasks: Mapping[str, Bound] = dict(tasks or {})
         """What the names at the end of its Lambda ARNs mean."""
         self.checks: Mapping[str, str] = dict(checks or {})
-        _check_bindings(resources(self._model), self.tasks, _unsupported(self._model))
+        _check_bindings(resources(self._model), self.tasks)
         self.name = check_name(name or ("machine" if source is None else source.name.split(".")[0]))
         remember(self.sha256, self)
 
@@ -217,8 +217,8 @@ def pin(name: str, bound: Bound, returns: str = "") -> Code:
     return function.pin(bound, name, keywords=False)
 
 
-def _check_bindings(named: Mapping[str, str], tasks: Mapping[str, Bound], unsupported: list[str]) -> None:
-    problems = unsupported + [
+def _check_bindings(named: Mapping[str, str], tasks: Mapping[str, Bound]) -> None:
+    problems = [
         problem for pointer, resource in named.items() if (problem := _unbound(pointer, resource, tasks))
     ]
     used = {_name(resource) for resource in named.values()}
@@ -232,21 +232,6 @@ def _check_bindings(named: Mapping[str, str], tasks: Mapping[str, Bound], unsupp
             problems.append(f"tasks[{name!r}] is {reprlib.repr(bound)}, which cannot be called")
     if problems:
         raise BindingError("\n".join(["the definition and tasks= do not fit:", *problems]))
-
-
-def _unsupported(machine: model.StateMachine) -> list[str]:
-    """What the definition asks for that nbflow cannot do yet: it must not be passed over in silence."""
-    return [
-        f"{pointer}: {name} is not supported yet; read and write the data in tasks, and map over an array"
-        for pointer, state in all_states(machine)
-        if isinstance(state, model.Map)
-        for name, field in (
-            ("ItemReader", state.item_reader),
-            ("ItemBatcher", state.item_batcher),
-            ("ResultWriter", state.result_writer),
-        )
-        if field is not None
-    ]
 
 
 def _unbound(pointer: str, resource: str, tasks: Mapping[str, Bound]) -> str | None:

@@ -31,7 +31,7 @@ def watch(execution: Execution, console: Console | None = None, *, redrive: int 
     """Visits whose line has been printed: the end of the execution touches the last one again."""
     progress = Progress(*columns, console=console, transient=True)
     with progress if console.is_terminal else nullcontext():
-        for batch in execution.follow():
+        for batch in execution.follow(pulse=True):
             for record in batch:
                 visit = trace.add(record)
                 if visit is None or visit.index is not None:
@@ -42,6 +42,7 @@ def watch(execution: Execution, console: Console | None = None, *, redrive: int 
                     _show(visit, progress, bars, console)
                 if visit.exited_at is not None:
                     left.add(id(visit))
+            _count(execution, trace, progress, bars)
     run = trace.run
     begun = run.redriven_at or run.started_at
     seconds = (run.stopped_at or begun) - begun
@@ -49,18 +50,32 @@ def watch(execution: Execution, console: Console | None = None, *, redrive: int 
     return execution
 
 
+def _count(execution: Execution, trace: Trace, progress: Progress, bars: dict[int, TaskID]) -> None:
+    """Move the bar of a Map Run: its children remember how they end, and not this execution."""
+    for visit in trace.visits[-1:]:
+        if visit.map_run is not None and visit.exited_at is None:
+            visit.counted, visit.total = execution.connection.service.map_run_progress(visit.map_run)
+            if visit.total:
+                _move(visit, progress, bars)
+
+
+def _move(visit: Visit, progress: Progress, bars: dict[int, TaskID]) -> None:
+    key = id(visit)
+    if key not in bars:
+        bars[key] = progress.add_task(escape(visit.name), total=visit.total)
+    progress.update(bars[key], completed=visit.done, total=visit.total)
+
+
 def _show(visit: Visit, progress: Progress, bars: dict[int, TaskID], console: Console) -> None:
     """Bring the bar of a Map or Parallel up to date; print a line for a state that is left or will be tried again."""
     key = id(visit)
     if visit.total and visit.exited_at is None:
-        if key not in bars:
-            bars[key] = progress.add_task(escape(visit.name), total=visit.total)
-        progress.update(bars[key], completed=visit.done)
+        _move(visit, progress, bars)
     if visit.retry_due is not None:
-        error = escape(visit.error or "an error")
+        error, attempt = escape(visit.error or "an error"), len(visit.attempts) or 1
         put(
             console,
-            f"  [yellow]↻[/] {escape(visit.name)}: attempt {len(visit.attempts)} failed with {error}; trying again",
+            f"  [yellow]↻[/] {escape(visit.name)}: attempt {attempt} failed with {error}; trying again",
         )
     elif visit.exited_at is not None:
         if key in bars:

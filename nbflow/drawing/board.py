@@ -58,7 +58,7 @@ class StateView:
     counts: Counter[StateStatus] = field(default_factory=Counter)
     """The visits that count, by status."""
     total: int = 0
-    """Map and Parallel: branches or iterations of the latest visit."""
+    """Map and Parallel: branches or iterations of the latest visit; of a Map Run, the items that are known of."""
     done: int = 0
     """Map and Parallel: how many of them have ended."""
     waits: str = ""
@@ -128,6 +128,8 @@ class Board:
         """Every state of the definition, at any depth, by its name."""
         self.taken: set[tuple[str, str]] = set()
         """The transitions that were taken, as (source, target)."""
+        self.map_runs: dict[str, str] = {}
+        """The Map Runs of the latest visits, by their ARNs: the states' names."""
         self._changed: set[str] = set()
         self._places: dict[int, _Place] = {ROOT: _Place(None, 0)}
         self._lost: dict[int, _Place] = {}
@@ -183,6 +185,17 @@ class Board:
                 self._wait(visit)
             case r.TaskStarted() | r.TaskSubmitted() | r.TaskSucceeded() | r.TaskFailed() | r.TaskTimedOut():
                 self._wait(visit)
+            case r.MapRunStarted(frame=frame, arn=arn):
+                self._recount(frame, record.at)
+                assert visit is not None
+                self.map_runs = {run: name for run, name in self.map_runs.items() if name != visit.name}
+                self.map_runs[arn] = visit.name
+                self.states[visit.name].codes = bytearray()
+                self.progress(arn, 0, visit.total)
+            case r.MapRunSucceeded():
+                assert visit is not None
+                assert visit.map_run is not None
+                self.progress(visit.map_run, visit.done, visit.total)
             case r.ExecutionFailed() | r.ExecutionAborted() | r.ExecutionTimedOut():
                 self._abort_below(self._places[ROOT], record.at)
                 self._recount(ROOT, record.at)
@@ -196,6 +209,15 @@ class Board:
         if visit is not None and self.states[visit.name].waits != visit.waits_for:
             self.states[visit.name].waits = visit.waits_for
             self._changed.add(visit.name)
+
+    def progress(self, map_run: str, done: int, total: int) -> bool:
+        """Somebody has counted the items of a Map Run, which the records do not. Returns whether that is new here."""
+        name = self.map_runs.get(map_run)
+        if name is None or (self.states[name].done, self.states[name].total) == (done, total):
+            return False
+        self.states[name].done, self.states[name].total = done, total
+        self._changed.add(name)
+        return True
 
     def _enter(self, place: _Place, visit: Visit) -> None:
         view = self.states[visit.name]

@@ -7,7 +7,7 @@ from typing import Final
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.engine.live import Arrival, Decided, Live, Nesting, Owed, Scripted
-from nbflow.engine.map_runs import opened
+from nbflow.engine.map_run import opened
 from nbflow.engine.outside import Outside
 from nbflow.engine.rows import artifact_row, closing, redriving
 from nbflow.machine import Step, facts, orders

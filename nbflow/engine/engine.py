@@ -21,7 +21,8 @@ from nbflow.engine.live import (
     NothingToRedrive,
     Script,
 )
-from nbflow.engine.map_runs import Counts
+from nbflow.engine.map_run import Counts
+from nbflow.engine.map_runs import Spawn
 from nbflow.engine.rows import closing
 from nbflow.engine.turns import Turns
 from nbflow.engine.watch import Watch
@@ -52,7 +53,9 @@ class Engine:
         scattered: Pool,
         clock: Clock,
         chance: Chance,
+        spawn: Spawn | None = None,
     ) -> None:
+        """``spawn`` reads the items of Map Runs and writes their results; by default on threads of the engine's own."""
         self.bus = Bus()
         self._watch = Watch(store.changes)
         self.workers = Workers(store, clock, self._watch)
@@ -68,7 +71,7 @@ class Engine:
             arrived=self._signal,
             queued=self.workers.queued,
             chance=chance,
-            spawn=self._spawn,
+            spawn=spawn or self._spawn,
         )
         self._store = store
         self._clock = clock
@@ -238,9 +241,16 @@ class Engine:
 
     @property
     def running(self) -> list[str]:
-        """The ARNs of the live executions of the store that have not ended, in the order of their start."""
+        """The ARNs of the live executions of the store that have not ended, in the order of their start.
+
+        The children of Map Runs are not listed beside those whose Maps they are.
+        """
         items = list(self._turns.live.items())
-        return [arn for arn, live in items if live.kept and not live.machine.run.ended]
+        return [
+            arn
+            for arn, live in items
+            if live.kept and live.row.map_run_arn is None and not live.machine.run.ended
+        ]
 
     def _check_open(self) -> None:
         if threading.current_thread() is self._thread:

@@ -61,7 +61,8 @@ class Hands:
                 self._put(live.row.arn, Arrival(facts.Cancelled(order.attempt)))
 
     def let_go(self, live: Live) -> None:
-        """Give up whatever the pools still have of it."""
+        """Give up whatever the pools and Map Runs still have of it."""
+        self._map_runs.let_go(live.row.arn)
         for attempt in live.submitted:
             for pool in (self._ordinary, self._scattered):
                 pool.cancel(live.row.arn, attempt)

@@ -6,32 +6,26 @@ else happens on the engine's thread, between its turns: a child's end is told by
 """
 
 import json
-import uuid
-from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from itertools import islice
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from nbflow.artifacts.shelf import Artifact
 from nbflow.engine.clock import Clock
 from nbflow.engine.live import Arrival, Live
-from nbflow.engine.rows import closing
-from nbflow.language import model
+from nbflow.engine.map_run import Child, Counts, MapRun, opened
+from nbflow.engine.rows import closing, spelt
 from nbflow.language.paths import compact
 from nbflow.language.processors import processor
 from nbflow.language.validate import parse
-from nbflow.language.values import Chance, Failure, Json
+from nbflow.language.values import Chance, Json
 from nbflow.machine import Machine, distributed, facts, orders
-from nbflow.machine.context import LIMITS, MAP_RUN
-from nbflow.store.port import ExecutionRow, MapRunRow, Store
-from nbflow.tasks.batching import batches
+from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
+from nbflow.tasks.items import inputs, items_of
 from nbflow.tasks.job import Outcome
-from nbflow.tasks.places import ItemsFailed
-from nbflow.tasks.reading import read_items
-from nbflow.tasks.writing import ChildResult, transformed, write_results
+from nbflow.tasks.parsing import READER_FAILED
+from nbflow.tasks.places import ItemsFailed, located
+from nbflow.tasks.writing import WRITER_FAILED, ChildResult, transformed, write_results
 
 MOST_CHILDREN: Final = 1000
 """Children at once, whatever MaxConcurrency allows (AWS: 10,000)."""
@@ -39,12 +33,10 @@ MOST_CHILDREN: Final = 1000
 CHUNK: Final = 500
 """Items that are read at a time; another chunk is asked for when fewer than these wait."""
 
-EXCEEDED: Final = "States.ExceedToleratedFailureThreshold"
-
-Counts: TypeAlias = dict[str, dict[str, int]]
-
 Spawn: TypeAlias = Callable[[Callable[[], None]], object]
 """Calls a function soon, on a thread that may wait for files and networks."""
+
+_End: TypeAlias = facts.TaskSucceeded | facts.TaskFailed
 
 
 class Host(Protocol):
@@ -61,57 +53,12 @@ class Host(Protocol):
         ...
 
 
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
     """What reading has brought."""
 
     inputs: list[Json]
     last: bool
     failed: ItemsFailed | None = None
-
-
-@dataclass(slots=True)
-class MapRun:
-    """One Map Run at work."""
-
-    parent: Live
-    order: orders.RunMap
-    row: MapRunRow
-    definition: model.StateMachine
-    digest: str
-    source: Iterator[Json]
-    waiting: deque[Json] = field(default_factory=deque)
-    """Inputs that have been read and not begun."""
-    reading: bool = False
-    whole: bool = False
-    """Everything has been read."""
-    begun: int = 0
-    running: dict[int, Live] = field(default_factory=dict)
-    results: dict[int, ChildResult] = field(default_factory=dict)
-    made: list[Artifact] = field(default_factory=list)
-    """Of EXPRESS children, which record nothing themselves."""
-    read: int = 0
-    """Items that have been read."""
-    ended: Counter[str] = field(default_factory=Counter)
-    """Children by how they ended."""
-    items: Counter[str] = field(default_factory=Counter)
-    """Their items likewise."""
-    over: bool = False
-
-    def size(self, input: Json) -> int:
-        """How many items a child has."""
-        return 1 if self.order.plan.batcher is None else len(input["Items"])
-
-    @property
-    def exceeded(self) -> bool:
-        """Whether more items failed than is tolerated. A percentage is one of all items: it waits for the last one."""
-        failed = self.items.total() - self.items["SUCCEEDED"]
-        allowed = []
-        if self.row.tolerated_count:
-            allowed.append(self.row.tolerated_count)
-        if self.row.tolerated_percentage:
-            share = int(Fraction(str(self.row.tolerated_percentage)) * self.read / 100)
-            allowed.append(share if self.whole else failed)
-        return failed > min(allowed, default=0)
 
 
 class MapRuns:
@@ -129,37 +76,46 @@ class MapRuns:
 
     def begin(self, live: Live, order: orders.RunMap) -> None:
         """Carry the order out. Raises StoreError; then nothing has been done."""
-        plan = order.plan
-        text = json.dumps(
-            processor(json.loads(self._store.definition(live.row.definition)), order.name),
-            ensure_ascii=False,
-        )
-        row = opened(live.row.arn, order, self._clock.now())
-        run = MapRun(live, order, row, parse(text), self._store.add_definition(text), self._inputs(order))
-        self._runs[plan.arn] = run
+        definition = processor(json.loads(self._store.definition(live.row.definition)), order.name)
+        text = json.dumps(definition, ensure_ascii=False)
+        # The row is in the store already: somebody may have changed its limits before the run could begin.
+        row = self._store.map_run(order.plan.arn) or opened(live.row.arn, order, self._clock.now())
+        source = inputs(order, items_of(order, live.directory), self._clock.now, self._chance)
+        run = MapRun(live, order, row, parse(text), self._store.add_definition(text), source)
+        self._runs[row.arn] = run
         self._read(run)
 
     def cancel(self, execution: str, attempt: int) -> bool:
         """The run is given up: its children are stopped. Raises StoreError."""
         for run in list(self._runs.values()):
             if (run.row.execution, run.row.attempt) == (execution, attempt):
-                self._store.put_map_run(self._closed(run, "ABORTED"))
+                self._store.put_map_run(run.closed("ABORTED", self._clock.now()))
                 self._stop(run)
                 return True
         return False
 
+    def let_go(self, execution: str) -> None:
+        """The execution is no longer this engine's: the children of its runs are stopped."""
+        for run in list(self._runs.values()):
+            if run.row.execution == execution:
+                self._stop(run)
+
     def refresh(self) -> None:
-        """Take over what UpdateMapRun has changed. Raises StoreError."""
+        """Take over what other processes have changed (UpdateMapRun), or ended. Raises StoreError."""
         for run in list(self._runs.values()):
             row = self._store.map_run(run.row.arn)
-            if row is not None and row != run.row:
-                run.row = row
+            if row is None or row == run.row:
+                continue
+            run.row = row
+            if row.status == "RUNNING":
                 self._advance(run)
+            else:  # its execution has been, too: that shows when the next step collides
+                self._fail(run, "States.TaskFailed", "another process has ended the Map Run")
 
     def counts(self, arn: str) -> Counts | None:
         """Of a run that is at work here. From any thread."""
         run = self._runs.get(arn)
-        return None if run is None else counted(run)
+        return None if run is None else run.counts
 
     @property
     def at_work(self) -> bool:
@@ -167,50 +123,27 @@ class MapRuns:
 
     # --- items
 
-    def _inputs(self, order: orders.RunMap) -> Iterator[Json]:
-        """What the children are given, one by one. Raises ItemsFailed."""
-        plan = order.plan
-        items: Iterator[Json] = iter(order.items or ())
-        if plan.reader is not None:
-            reader = plan.reader
-            items = read_items(reader["Resource"], reader["Parameters"], reader["ReaderConfig"])
-        selected = self._selected(order, items)
-        if plan.batcher is None:
-            return selected
-        batcher = plan.batcher
-        return batches(
-            selected,
-            max_items=batcher.get("MaxItemsPerBatch"),
-            max_bytes=batcher.get("MaxInputBytesPerBatch"),
-            batch_input=batcher.get("BatchInput"),
-        )
-
-    def _selected(self, order: orders.RunMap, items: Iterator[Json]) -> Iterator[Json]:
-        for index, item in enumerate(items):
-            selected = distributed.select(order, index, item, self._clock.now(), self._chance)
-            if isinstance(selected, Failure):
-                raise ItemsFailed(selected.error, selected.cause or "")
-            yield selected
-
     def _read(self, run: MapRun) -> None:
         """Read the next chunk: here, if the items are in memory already."""
         run.reading = True
         if run.order.plan.reader is None:
-            self._arrived(run, _next_chunk(run.source))
+            self._arrived(run, next_chunk(run.source))
             return
 
         def read() -> None:
-            chunk = _next_chunk(run.source)
+            chunk = next_chunk(run.source)
             self._host.later(lambda: self._arrived(run, chunk))
 
         self._spawn(read)
 
-    def _arrived(self, run: MapRun, chunk: _Chunk) -> None:
+    def _arrived(self, run: MapRun, chunk: Chunk) -> None:
         run.reading = False
-        run.waiting.extend(chunk.inputs)
-        run.read += sum(map(run.size, chunk.inputs))
+        if run.over:
+            run.source.close()
+            return
+        run.take(chunk.inputs)
         run.whole = chunk.last
-        if chunk.failed is not None and not run.over:
+        if chunk.failed is not None:
             self._fail(run, chunk.failed.error, chunk.failed.cause)
         self._advance(run)
 
@@ -220,169 +153,134 @@ class MapRuns:
         """Start the children that there is room for, read on, and finish after the last one."""
         if run.over:
             return
+        if run.exceeded:
+            self._fail(run, *distributed.EXCEEDED)
+            return
         limit = min(run.row.max_concurrency or MOST_CHILDREN, MOST_CHILDREN)
         while run.waiting and len(run.running) < limit:
             self._start(run, run.begun, run.waiting.popleft())
             run.begun += 1
-        if run.exceeded:
-            self._fail(run, EXCEEDED, "The specified tolerated failure threshold was exceeded")
-        elif not run.whole and not run.reading and len(run.waiting) < CHUNK:
+        if not run.whole and not run.reading and len(run.waiting) < CHUNK:
             self._read(run)
         elif run.whole and not run.waiting and not run.running:
             self._finish(run)
 
     def _start(self, run: MapRun, index: int, input: Json) -> None:
-        arn = run.row.arn
-        name = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{arn}#{index}"))
-        machine = arn.rpartition(":")[0]
-        express = run.order.state.item_processor.processor_config.execution_type == "EXPRESS"
-        row = ExecutionRow(
-            arn=f"{machine.replace(':mapRun:', ':express:' if express else ':execution:', 1)}:{name}",
-            name=name,
-            machine_arn=machine.replace(":mapRun:", ":stateMachine:", 1),
-            definition=run.digest,
-            status="RUNNING",
-            input=compact(input),
-            started_at=self._clock.now(),
-            revision=run.parent.row.revision,
-            map_run_arn=arn,
-        )
-        parent = run.parent
+        parent, row = run.parent, _child_row(run, index, input, self._clock.now())
+        context = distributed.constants(parent.machine.run, run.row.arn, index, express=run.express)
         live = Live(
             row,
             Machine.of(run.definition, self._chance, parent.machine.has_activity),
             parent.codes,
             parent.directory,
             script=parent.script,
-            kept=not express,
+            kept=not run.express,
         )
-        run.running[index] = live
+        run.running[index] = Child(live, run.size(input))
         live.ended.add_done_callback(lambda ended: self._ended(run, index, live, ended))
-        self._host.admit(live, facts.Start(input, _context(row, parent, express=express)))
+        self._host.admit(live, facts.Start(input, context))
 
     def _ended(self, run: MapRun, index: int, live: Live, ended: "Future[None]") -> None:
-        run.running.pop(index, None)
-        if run.over or ended.exception() is not None:  # the engine is closed, or somebody else has the child
+        if run.over:
             return
-        end, row = closing(live.machine.run), live.row
-        run.ended[end.status] += 1
-        run.items[end.status] += run.size(live.machine.run.input)
+        error = ended.exception()
+        end = closing(live.machine.run) if error is None else self._lost(live, error)
+        run.end(index, live.row, end)
         run.made += live.made
-        run.results[index] = ChildResult(
-            row.arn,
-            row.name,
-            row.machine_arn,
-            end.status,
-            row.input,
-            end.output,
-            end.error,
-            end.cause,
-            row.started_at,
-            end.stopped_at,
-        )
         self._host.later(lambda: self._advance(run))
+
+    def _lost(self, live: Live, error: BaseException) -> Closing:
+        """How a child ended that this engine has lost: as another process says, or it could not go on."""
+        try:
+            row = self._store.execution(live.row.arn) if live.kept else None
+        except StoreError:
+            row = None
+        if row is None or row.status == "RUNNING":
+            return Closing("FAILED", None, "States.Runtime", str(error), self._clock.now())
+        return Closing(row.status, row.output, row.error, row.cause, row.stopped_at)
 
     # --- the end
 
     def _finish(self, run: MapRun) -> None:
         run.over = True
         writer = run.order.plan.writer
-        results = [run.results[index] for index in sorted(run.results)]
         if writer is None or writer["Resource"] is None:
-            config = None if writer is None else writer["WriterConfig"]
-            self._succeed(run, _output(results, config))
+            self._answer(run, _written(run))
             return
 
         def write() -> None:
-            try:
-                output = write_results(
-                    writer["Parameters"], writer["WriterConfig"], run.row.arn, iter(results)
-                )
-            except ItemsFailed as failed:
-                error = failed
-                self._host.later(lambda: self._fail(run, error.error, error.cause))
-            else:
-                self._host.later(lambda: self._succeed(run, output))
+            end = _written(run)
+            self._host.later(lambda: self._answer(run, end))
 
         self._spawn(write)
 
-    def _succeed(self, run: MapRun, output: Json) -> None:
-        self._answer(run, "SUCCEEDED", facts.TaskSucceeded(run.row.attempt, output))
-
     def _fail(self, run: MapRun, error: str, cause: str | None) -> None:
-        self._answer(run, "FAILED", facts.TaskFailed(run.row.attempt, error, cause))
+        self._answer(run, facts.TaskFailed(run.row.attempt, error, cause))
         self._stop(run)
 
-    def _answer(self, run: MapRun, status: str, fact: facts.TaskSucceeded | facts.TaskFailed) -> None:
+    def _answer(self, run: MapRun, end: _End) -> None:
         """Tell the parent; its next step records the end of the run, too."""
         run.over = True
-        self._runs.pop(run.row.arn, None)
+        if self._runs.pop(run.row.arn, None) is None:  # given up, while its results were written
+            return
+        status = "SUCCEEDED" if isinstance(end, facts.TaskSucceeded) else "FAILED"
         outcome = Outcome(run.row.execution, run.row.attempt, artifacts=tuple(run.made))
-        arrival = Arrival(fact, outcome, map_run=self._closed(run, status))
+        arrival = Arrival(end, outcome, map_run=run.closed(status, self._clock.now()))
         self._host.put(run.row.execution, arrival)
 
     def _stop(self, run: MapRun) -> None:
         run.over = True
         self._runs.pop(run.row.arn, None)
-        for live in list(run.running.values()):
-            self._host.put(live.row.arn, Arrival(facts.Stop()))
-
-    def _closed(self, run: MapRun, status: str) -> MapRunRow:
-        counts = counted(run)
-        for each in counts.values():  # what runs, is being stopped
-            each["ABORTED"] = each.get("ABORTED", 0) + each.pop("RUNNING")
-        return replace(run.row, status=status, stopped_at=self._clock.now(), counts=compact(counts))
+        if not run.reading:
+            run.source.close()
+        for child in list(run.running.values()):
+            self._host.put(child.live.row.arn, Arrival(facts.Stop()))
 
 
-def opened(execution: str, order: orders.RunMap, now: float) -> MapRunRow:
-    """The row of a Map Run that begins."""
-    plan = order.plan
-    return MapRunRow(
-        plan.arn,
-        execution,
-        order.attempt,
-        "RUNNING",
-        now,
-        plan.concurrency,
-        plan.tolerated_count or 0,
-        plan.tolerated_percentage or 0.0,
-    )
-
-
-def counted(run: MapRun) -> Counts:
-    """``executions`` and ``items`` by status, those that run and those that wait among them."""
-    running = sum(run.size(live.machine.run.input) for live in list(run.running.values()))
-    waiting = run.read - running - run.items.total()
-    return {
-        "executions": {**run.ended, "RUNNING": len(run.running), "PENDING": len(run.waiting)},
-        "items": {**run.items, "RUNNING": running, "PENDING": waiting},
-    }
-
-
-def _next_chunk(source: Iterator[Json]) -> _Chunk:
+def next_chunk(source: Iterator[Json]) -> Chunk:
+    """Read on. Whatever goes wrong is in the answer."""
     try:
-        inputs = list(islice(source, CHUNK))
+        found = list(islice(source, CHUNK))
     except ItemsFailed as failed:
-        return _Chunk([], True, failed)
+        return Chunk([], True, failed)
     except Exception as error:  # noqa: BLE001  # of a file system's or a format's library
-        return _Chunk([], True, ItemsFailed("States.ItemReaderFailed", f"{type(error).__name__}: {error}"))
-    return _Chunk(inputs, len(inputs) < CHUNK)
+        return Chunk([], True, ItemsFailed(READER_FAILED, f"{type(error).__name__}: {error}"))
+    return Chunk(found, len(found) < CHUNK)
 
 
-def _output(results: list[ChildResult], config: Json) -> Json:
-    """The state's output where nothing is exported: the outputs of those that succeeded, in the items' order."""
-    if config is not None:
-        return transformed(results, config)
-    return [json.loads(each.output) for each in results if each.output is not None]
+def _written(run: MapRun) -> _End:
+    """The end of a run whose children have all ended: the results become the state's output, or files."""
+    writer = run.order.plan.writer
+    results = [run.results[index] for index in sorted(run.results)]
+    try:
+        output = _output(run, writer, results)
+    except ItemsFailed as failed:
+        return facts.TaskFailed(run.row.attempt, failed.error, failed.cause)
+    except Exception as error:  # noqa: BLE001  # of a file system's library
+        return facts.TaskFailed(run.row.attempt, WRITER_FAILED, f"{type(error).__name__}: {error}")
+    return facts.TaskSucceeded(run.row.attempt, output)
 
 
-def _context(row: ExecutionRow, parent: Live, *, express: bool) -> dict[str, Json]:
-    """The members of a child's context object that do not change."""
-    given = parent.machine.run.context
-    return {
-        "Execution": {**given.get("Execution", {}), "Id": row.arn, "Name": row.name},
-        "StateMachine": {"Id": row.machine_arn, "Name": row.machine_arn.rpartition(":")[2]},
-        "Express": express,
-        LIMITS: given.get(LIMITS),
-        MAP_RUN: row.map_run_arn,
-    }
+def _output(run: MapRun, writer: Json, results: list[ChildResult]) -> Json:
+    """Without a ResultWriter, the outputs of those that succeeded, in the items' order."""
+    if writer is None:
+        return [json.loads(each.output) for each in results if each.output is not None]
+    if writer["Resource"] is None:
+        return transformed(results, writer["WriterConfig"])
+    parameters = located(writer["Parameters"], run.parent.directory)
+    return write_results(parameters, writer["WriterConfig"], run.row.arn, iter(results))
+
+
+def _child_row(run: MapRun, index: int, input: Json, now: float) -> ExecutionRow:
+    named = distributed.child(run.row.arn, index, express=run.express)
+    return ExecutionRow(
+        arn=named.arn,
+        name=named.name,
+        machine_arn=named.machine_arn,
+        definition=run.digest,
+        status="RUNNING",
+        input=spelt(compact(input)),
+        started_at=now,
+        revision=run.parent.row.revision,
+        map_run_arn=run.row.arn,
+    )

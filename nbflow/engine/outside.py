@@ -40,7 +40,7 @@ class Outside:
     def arrivals(self, known: Container[str]) -> Iterator[tuple[str, Arrival]]:
         """What has newly arrived for the executions that this engine knows. Raises StoreError.
 
-        The rest is for other engines.
+        The rest is for other engines, or, of executions that have ended, for nobody, and deleted.
         """
         while self.changed:
             self.changed = False
@@ -51,6 +51,8 @@ class Outside:
                     if row.attempt is not None:
                         fact = msgspec.structs.replace(fact, attempt=row.attempt)
                     yield row.execution, Arrival(fact, inbox=row.id)
+                elif row.ended:
+                    self._store.forget([row.id])
                 self._read = row.id  # not before it is taken: whoever takes it may fail
 
     def settle(self, token: str, fact: facts.Fact) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import overload
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.language.paths import compact
@@ -12,8 +13,7 @@ from nbflow.store.port import ArtifactRow, Closing, ExecutionRow, Redriving
 def closing(run: Run) -> Closing:
     """How the execution ended, for its row."""
     output = spelt(compact(run.output)) if run.status == "SUCCEEDED" else None
-    error, cause = (None if text is None else spelt(text) for text in (run.error, run.cause))
-    return Closing(run.status, output, error, cause, run.stopped_at)
+    return Closing(run.status, output, spelt(run.error), spelt(run.cause), run.stopped_at)
 
 
 def redriving(run: Run, row: ExecutionRow) -> Redriving:
@@ -22,9 +22,15 @@ def redriving(run: Run, row: ExecutionRow) -> Redriving:
     return Redriving(run.redrives, run.redriven_at, row.redrive_tokens, row.bindings)
 
 
-def spelt(text: str) -> str:
+@overload
+def spelt(text: str) -> str: ...
+@overload
+def spelt(text: None) -> None: ...
+@overload
+def spelt(text: str | None) -> str | None: ...
+def spelt(text: str | None) -> str | None:
     """Text that a database takes: a lone surrogate, which UTF-8 does not have, as JSON escapes it."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def artifact_row(artifact: Artifact, now: float) -> ArtifactRow:

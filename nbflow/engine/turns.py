@@ -300,10 +300,11 @@ class Turns:
         self._refused(batch, error)
 
     def _refused(self, batch: Sequence[Decided], error: StoreError) -> None:
-        """A start or a redrive is refused to whoever asks for it. An execution that runs waits, with a word."""
+        """A start or a redrive is refused to whoever asks. One that runs, or a Map Run starts, waits, with a word."""
         self._paused_until = self._clock.now() + PAUSE
         for made in batch:
-            if made.append.opened is not None or made.append.redriven is not None:
+            asked = made.append.opened is not None or made.append.redriven is not None
+            if asked and made.live.row.map_run_arn is None:
                 self.drop(made.live, error)
                 continue
             if not made.live.refusals:

@@ -130,7 +130,12 @@ def _where(map: Visit, item: int, definition: model.StateMachine) -> str:
 
 
 def marks(fork: Visit) -> str:
-    """How its iterations or branches stand: a character for each, as in :class:`nbflow.jupyter.messages.StateLive`."""
+    """How its iterations or branches stand: a character for each, as in :class:`nbflow.jupyter.messages.StateLive`.
+
+    The items of a Map Run are executions of their own, and have none.
+    """
+    if fork.map_run is not None:
+        return ""
     ends = fork.branch_status
     return "".join(ITEM[ends[at]] if at in ends else " " for at in range(fork.total))
 

@@ -75,7 +75,8 @@ class Followed:
             for record in decode(row.records, row.format):
                 self.board.add(record)
             self._read = row.step
-        news = (self._read, self.here) != before
+        counted = self.execution.count(self.board)
+        news = counted or (self._read, self.here) != before
         if news and self.ended:
             self.close()
             self._explain()

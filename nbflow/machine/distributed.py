@@ -5,21 +5,24 @@ recorded. To read the items, to start a child for each and to count how they end
 the run has the id of its MapRunStarted event, and is answered like an attempt.
 """
 
+import uuid
 from collections.abc import Mapping
-from typing import Final
+from fractions import Fraction
+from typing import Final, NamedTuple, TypeGuard
 
 from nbflow.language import model
 from nbflow.language.paths import read
 from nbflow.language.payload import fill
 from nbflow.language.values import ABSENT, Chance, Failure, Json, Scope
 from nbflow.machine import flow, orders, records
-from nbflow.machine.run import Frame
+from nbflow.machine.context import MAP_RUN
+from nbflow.machine.run import Frame, Run
 from nbflow.machine.turn import Turn
 
 _NONE: Final[Mapping[str, Json]] = {}
 
 
-def is_distributed(state: model.AnyState) -> bool:
+def is_distributed(state: model.AnyState) -> TypeGuard[model.Map]:
     """Whether the state's iterations are executions of their own."""
     return isinstance(state, model.Map) and state.item_processor.processor_config.mode == "DISTRIBUTED"
 
@@ -141,6 +144,56 @@ def _batcher(turn: Turn, frame: Frame, state: model.Map) -> Json | Failure:
             return filled
         plan["BatchInput"] = filled
     return plan
+
+
+EXCEEDED: Final = (
+    "States.ExceedToleratedFailureThreshold",
+    "The specified tolerated failure threshold was exceeded",
+)
+"""Error and cause of a run in which more items failed than is tolerated."""
+
+
+def exceeds(failed: int, total: int | None, count: int | None, percentage: float | None) -> bool:
+    """Whether so many failed items are too many (AWS guide, "Setting failure thresholds for Distributed Map").
+
+    The smaller threshold counts where both are given, and none is tolerated where neither is. ``total``: of how many
+    items; None if that is not known yet, so that a percentage says nothing.
+    """
+    if not failed:
+        return False
+    thresholds = [] if count is None else [count]
+    if percentage is not None:
+        # Exactly: in floats, 18.4 % of 375 would be 68.
+        thresholds.append(failed if total is None else int(Fraction(str(percentage)) * total / 100))
+    return failed > min(thresholds, default=0)
+
+
+class Child(NamedTuple):
+    """How a child is named."""
+
+    name: str
+    arn: str
+    machine_arn: str
+    """``…:stateMachine:MACHINE/LABEL``"""
+
+
+def child(map_run: str, index: int, *, express: bool) -> Child:
+    """The child of this number. The run's ARN and the number decide: a run that is told again has the same children."""
+    name = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{map_run}#{index}"))
+    map_state = map_run.rpartition(":")[0]
+    arn = f"{map_state.replace(':mapRun:', ':express:' if express else ':execution:', 1)}:{name}"
+    return Child(name, arn, map_state.replace(":mapRun:", ":stateMachine:", 1))
+
+
+def constants(parent: Run, map_run: str, index: int, *, express: bool) -> dict[str, Json]:
+    """The members of a child's context object that do not change."""
+    named = child(map_run, index, express=express)
+    return {
+        "Execution": {**parent.context.get("Execution", {}), "Id": named.arn, "Name": named.name},
+        "StateMachine": {"Id": named.machine_arn, "Name": named.machine_arn.rpartition(":")[2]},
+        "Express": express,
+        MAP_RUN: map_run,
+    }
 
 
 def select(order: orders.RunMap, index: int, item: Json, now: float, chance: Chance) -> Json | Failure:

@@ -196,10 +196,16 @@ def _task_succeeded(turn: Turn, fact: facts.TaskSucceeded) -> None:
 
 def _task_failed(turn: Turn, fact: facts.TaskFailed) -> None:
     frame = _attempted(turn, fact.attempt)
-    if frame is not None:
-        failed = records.TaskFailed if frame.map_run is None else records.MapRunFailed
-        turn.emit(failed(turn.now, frame.id, fact.error, fact.cause))
-        _settle(turn, frame, Failed(fact.error, fact.cause))
+    if frame is None:
+        return
+    of_map = frame.map_run is not None
+    failed = records.MapRunFailed if of_map else records.TaskFailed
+    turn.emit(failed(turn.now, frame.id, fact.error, fact.cause))
+    if (
+        of_map and fact.error == retries.TERMINAL
+    ):  # the Map has begun: its failure is shown, as an inline one's
+        turn.emit(records.ForkFailed(turn.now, frame.id, fact.error, fact.cause))
+    _settle(turn, frame, Failed(fact.error, fact.cause))
 
 
 def _task_timed_out(turn: Turn, fact: facts.TaskTimedOut) -> None:

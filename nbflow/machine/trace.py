@@ -26,10 +26,10 @@ WaitsFor: TypeAlias = Literal["", "a worker", "a callback", "its job"]
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt at a task."""
+    """One attempt at a task, or one Map Run."""
 
     id: int
-    """The event id of its TaskScheduled, under which its log is stored."""
+    """The event id of its TaskScheduled (under which its log is stored) or MapRunStarted."""
     started_at: float
     ended_at: float | None = None
     error: str | None = None
@@ -61,10 +61,14 @@ class Visit:
     retry_due: float | None = None
     """While it waits for its next attempt."""
     total: int = 0
-    """Parallel and Map: how many branches or iterations there are."""
+    """Parallel and Map: how many branches or iterations there are. Of a Map Run, how many items are known of."""
     branches: dict[int, list["Visit"]] = field(default_factory=dict)
     """Parallel and Map: the visits of each branch or iteration, by its index."""
     branch_status: dict[int, VisitStatus] = field(default_factory=dict)
+    map_run: str | None = None
+    """Distributed Map: the ARN of its latest Map Run. What is in it, its children remember."""
+    counted: int | None = None
+    """Of a Map Run, how many items have ended. While it runs, the records do not say; somebody may count them here."""
 
     @property
     def waits_for(self) -> WaitsFor:
@@ -73,7 +77,9 @@ class Visit:
 
     @property
     def done(self) -> int:
-        """Parallel and Map: how many branches or iterations have ended."""
+        """Parallel and Map: how many branches, iterations or items have ended."""
+        if self.map_run is not None:
+            return self.counted or 0
         return sum(status != "RUNNING" for status in self.branch_status.values())
 
     def walk(self) -> Iterator["Visit"]:
@@ -118,8 +124,10 @@ class Trace:
             parent.branch_status[index] = "RUNNING"
             self._taken_up(record.frame)
             return parent
-        elif isinstance(record, r.TaskScheduled) and visit is not None:
-            waits: WaitsFor = "a worker" if integration(record.resource).family == "Activity" else ""
+        elif isinstance(record, r.TaskScheduled | r.MapRunStarted) and visit is not None:
+            waits: WaitsFor = ""
+            if isinstance(record, r.TaskScheduled) and integration(record.resource).family == "Activity":
+                waits = "a worker"
             visit.attempts.append(Attempt(self.run.last_event, record.at, waits_for=waits))
         return visit
 
@@ -131,14 +139,10 @@ class Trace:
                 return self._exited(record, self.run.frames[id])
             case r.TaskStarted() | r.TaskSubmitted():
                 return self._taken_on(record, self.run.frames[record.frame])
-            case r.TaskSucceeded() | r.TaskFailed() | r.TaskTimedOut():
-                visit = self._current[record.frame]
-                attempt = visit.attempts[-1]
-                attempt.ended_at, attempt.waits_for = record.at, ""
-                if not isinstance(record, r.TaskSucceeded):
-                    attempt.error, attempt.cause = record.error, record.cause
-                    _fail(visit, record.error, record.cause)
-                return visit
+            case (
+                r.TaskSucceeded() | r.TaskFailed() | r.TaskTimedOut() | r.MapRunSucceeded() | r.MapRunFailed()
+            ):
+                return _attempt_ended(self._current[record.frame], record)
             case r.EvaluationFailed() | r.ForkFailed():
                 visit = self._current[record.frame]
                 _fail(visit, record.error, record.cause)
@@ -149,13 +153,17 @@ class Trace:
                 visit.retry_due = record.due
                 _abort_below(visit, record.at)
                 return visit
-            case r.TaskScheduled() | r.ForkStarted():
+            case r.TaskScheduled() | r.ForkStarted() | r.MapStarted() | r.MapRunStarted():
                 visit = self._current[record.frame]
                 visit.error = visit.cause = visit.retry_due = None
                 visit.failed = False
                 if isinstance(record, r.ForkStarted):
                     visit.total = record.total
                     visit.branches, visit.branch_status = {}, {}
+                elif isinstance(record, r.MapStarted):
+                    visit.total, visit.counted = record.length, None
+                elif isinstance(record, r.MapRunStarted):
+                    visit.map_run = record.arn
                 return visit
             case r.BranchSucceeded() | r.BranchFailed() | r.BranchAborted():
                 return self._branch_ended(record)
@@ -227,6 +235,20 @@ class Trace:
                 _close(visit, "ABORTED", record.at)
             _abort_below(visit, record.at)
         return self._current.get(ROOT)
+
+
+def _attempt_ended(
+    visit: Visit,
+    record: r.TaskSucceeded | r.TaskFailed | r.TaskTimedOut | r.MapRunSucceeded | r.MapRunFailed,
+) -> Visit:
+    attempt = visit.attempts[-1]
+    attempt.ended_at, attempt.waits_for = record.at, ""
+    if isinstance(record, r.MapRunSucceeded):
+        visit.counted = visit.total
+    elif not isinstance(record, r.TaskSucceeded):
+        attempt.error, attempt.cause = record.error, record.cause
+        _fail(visit, record.error, record.cause)
+    return visit
 
 
 def _close(visit: Visit, status: VisitStatus, at: float) -> None:

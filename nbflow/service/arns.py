@@ -78,6 +78,12 @@ def machine_ref(arn: str) -> MachineRef:
     return MachineRef(":".join(parts[:7]), parts[7] if len(parts) == 8 else "", test_case)
 
 
+def map_state_of(machine_arn: str) -> tuple[str, str | None]:
+    """``…:stateMachine:NAME/LABEL`` → the machine's own ARN, and the Map state's label; None of a machine itself."""
+    machine, _, label = machine_arn.partition("/")
+    return machine, label or None
+
+
 def machine_arn(name: str) -> str:
     """The ARN of the state machine of this name."""
     return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"

@@ -9,16 +9,17 @@ from typing import Final
 from nbflow.language import model, sites
 from nbflow.language.integrations import integration
 from nbflow.language.sites import Diagnostic, error
-from nbflow.language.validate import DefinitionError, diagnose, parse, resources
+from nbflow.language.validate import DefinitionError, all_states, diagnose, parse
 from nbflow.language.values import Json
+from nbflow.machine.distributed import is_distributed
 from nbflow.service.errors import ApiError
 
 
 def diagnostics(definition: str, type: str = "STANDARD") -> list[Diagnostic]:
-    """All mistakes of a definition, also those that only an Express machine makes."""
+    """All mistakes of a definition, also those that only Express executions make."""
     found = diagnose(definition)
-    if type == "EXPRESS" and not any(each.severity == "ERROR" for each in found):
-        found += _not_express(parse(definition))
+    if not any(each.severity == "ERROR" for each in found):
+        found += _not_express(parse(definition), type)
     return found
 
 
@@ -29,7 +30,7 @@ def check_definition(definition: str, type: str = "STANDARD") -> model.StateMach
         machine = parse(definition)
     except DefinitionError as wrong:
         raise ApiError("InvalidDefinition", in_aws_words(wrong.diagnostics)) from wrong
-    if type == "EXPRESS" and (found := _not_express(machine)):
+    if found := _not_express(machine, type):
         raise ApiError("InvalidDefinition", in_aws_words(found))
     return machine
 
@@ -44,17 +45,32 @@ def in_aws_words(wrong: Sequence[Diagnostic]) -> str:
     return f"Invalid State Machine Definition: '{', '.join(mistakes)}'"
 
 
-def _not_express(machine: model.StateMachine) -> list[Diagnostic]:
-    """Tasks that Express has not (AWS guide, "Choosing workflow type": no activities, no jobs, no callbacks)."""
+def _not_express(machine: model.StateMachine, type: str) -> list[Diagnostic]:
+    """What Express has not, in an Express machine, or in a Distributed Map whose children are Express executions.
+
+    AWS guide, "Choosing workflow type": no activities, no jobs, no callbacks, no Distributed Map.
+    """
     found = []
-    for place, resource in resources(machine).items():
-        named = integration(resource)
-        if named.family == "Activity":
-            found.append(error(f"{place}/Resource", "Express state machine does not support Activity ARN"))
-        elif named.pattern:
-            message = f"Express state machine does not support '{named.pattern}' service integration"
-            found.append(error(f"{place}/Resource", message))
+    express = [""] if type == "EXPRESS" else []
+    for place, state in all_states(machine):
+        message = _never_express(state) if place.startswith(tuple(express)) else None
+        if message is not None:
+            found.append(error(place + message[0], f"Express state machine does not support {message[1]}"))
+        elif is_distributed(state) and state.item_processor.processor_config.execution_type == "EXPRESS":
+            express.append(f"{place}/ItemProcessor/")
     return found
+
+
+def _never_express(state: model.AnyState) -> tuple[str, str] | None:
+    """Where in the state, and what it is."""
+    if is_distributed(state):
+        return "/ItemProcessor/ProcessorConfig/Mode", "Distributed Map"
+    if not isinstance(state, model.Task):
+        return None
+    named = integration(state.resource)
+    if named.family == "Activity":
+        return "/Resource", "Activity ARN"
+    return ("/Resource", f"'{named.pattern}' service integration") if named.pattern else None
 
 
 # --- the variables that states read

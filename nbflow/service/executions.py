@@ -34,7 +34,7 @@ from nbflow.service.starting import (
     script_of,
     startable,
 )
-from nbflow.service.stopping import stop
+from nbflow.service.stopping import end
 from nbflow.store.port import ExecutionRow
 
 
@@ -169,7 +169,10 @@ def listed(
     *,
     map_run: str | None = None,
 ) -> dict[str, Json]:
-    """A page of executions, newest first; with neither a machine's nor a Map Run's ARN, those of all machines."""
+    """A page of executions, newest first; with neither a machine's nor a Map Run's ARN, those of all machines.
+
+    The children of Map Runs are listed by their Map Run only.
+    """
     if status is not None:
         check_status(status)
     of_machine = of_version = of_alias = None
@@ -189,6 +192,7 @@ def listed(
         version_arn=of_version,
         alias_arn=of_alias,
         map_run_arn=map_run,
+        children=map_run is not None,
         status=status,
         redriven=redriven,
         limit=limit + 1,
@@ -209,12 +213,4 @@ def stop_execution(
     lives, it finds at its next step that the execution is no longer its own, and lets go of it.
     Raises ApiError InvalidArn or ExecutionDoesNotExist.
     """
-    row = execution_of(desk, execution_arn)
-    while row.status == "RUNNING":
-        try:
-            stop(desk, row, error, cause).result()
-        except AlreadyExists:  # the other process was quicker with its next step: look at what it did
-            row = execution_of(desk, execution_arn)
-            continue
-        row = execution_of(desk, execution_arn)
-    return {"stopDate": row.stopped_at}
+    return {"stopDate": end(desk, execution_arn, error, cause).stopped_at}

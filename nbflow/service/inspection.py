@@ -48,6 +48,8 @@ def items(frame: Frame, state: model.Map, config: Mapping[str, Json]) -> list[Js
     """The items of a Map: those that it was entered with, or the data that its ItemReader is said to have read."""
     if frame.fork is not None:
         return list(frame.fork.payload)
+    if frame.map_run is not None:
+        return list(frame.arguments)
     data, _ = read_json(config.get("mapItemReaderData", "[]"))
     return data if isinstance(data, list) else []
 

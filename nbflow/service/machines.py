@@ -8,13 +8,13 @@ from typing import Final
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.service import options, tags
-from nbflow.service.arns import ROLE, check_name, machine_arn, machine_ref
+from nbflow.service.arns import ROLE, check_name, machine_arn, machine_ref, map_state_of
 from nbflow.service.definitions import check_definition, diagnostics, variable_references
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.lookup import deleting, execution_of, machine_of, present, target_of
 from nbflow.service.parameters import DEFAULT_RESULTS, METADATA_ONLY, page, without_none
-from nbflow.service.stopping import stop
+from nbflow.service.stopping import end
 from nbflow.store.port import MachineRow, digest
 
 MOST_DIAGNOSTICS: Final = 100
@@ -166,20 +166,25 @@ def describe_state_machine(
 def describe_state_machine_for_execution(
     desk: Desk, execution_arn: str, *, included_data: str = "ALL_DATA"
 ) -> dict[str, Json]:
-    """AWS, DescribeStateMachineForExecution: the machine as it was when the execution started."""
+    """AWS, DescribeStateMachineForExecution: the machine as it was when the execution started.
+
+    Of the child of a Map Run, what is in the Map's ItemProcessor.
+    """
     row = execution_of(desk, execution_arn)
     definition = desk.store.definition(row.definition)
     hidden = included_data == METADATA_ONLY
     was = json.loads(row.revision or "{}")
-    machine = machine_ref(row.machine_arn)
+    machine, label = map_state_of(row.machine_arn)
     return without_none(
         {
             "stateMachineArn": row.machine_arn,
-            "name": machine.arn.rpartition(":")[2],
+            "name": machine.rpartition(":")[2],
             "definition": "{}" if hidden else definition,
             "roleArn": was.get("roleArn", ROLE),
             "updateDate": was.get("updateDate", row.started_at),
             "revisionId": was.get("revisionId") or None,
+            "mapRunArn": row.map_run_arn,
+            "label": label,
             "variableReferences": None if hidden else variable_references(definition) or None,
             **{name: was.get(name, default) for name, default in options.DEFAULTS.items()},
         }
@@ -210,10 +215,10 @@ def delete_state_machine(desk: Desk, state_machine_arn: str) -> dict[str, Json]:
         raise ApiError("ValidationException", message, "give the state machine's own ARN")
     desk.store.set_machine_status(ref.arn, "DELETING")
     for row in desk.store.executions(machine_arn=ref.arn, status="RUNNING"):
-        if desk.engine.ended(row.arn) is None:
-            stop(desk, row)
-        else:
+        if desk.engine.ended(row.arn) is not None:
             desk.engine.post(row.arn, facts.Retire())
+        else:
+            end(desk, row.arn)
     present(desk, ref.arn)
     return {}
 

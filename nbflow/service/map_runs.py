@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from nbflow.language.values import Json
@@ -57,13 +56,20 @@ def describe_map_run(desk: Desk, map_run_arn: str) -> dict[str, Json]:
             "startDate": row.started_at,
             "stopDate": row.stopped_at,
             "maxConcurrency": row.max_concurrency,
-            "toleratedFailurePercentage": row.tolerated_percentage,
-            "toleratedFailureCount": row.tolerated_count,
+            "toleratedFailurePercentage": row.tolerated_percentage or 0.0,
+            "toleratedFailureCount": row.tolerated_count or 0,
             "itemCounts": _shown(counts["items"], exported),
             "executionCounts": _shown(counts["executions"], exported),
             "redriveCount": 0,
         }
     )
+
+
+def progress(desk: Desk, map_run_arn: str) -> tuple[int, int]:
+    """How many items have ended, of how many that are known of. Raises ApiError InvalidArn or ResourceNotFound."""
+    items = _counts(desk, map_run_of(desk, map_run_arn))["items"]
+    total = sum(items.values())
+    return total - items.get("RUNNING", 0) - items.get("PENDING", 0), total
 
 
 def update_map_run(
@@ -79,15 +85,15 @@ def update_map_run(
     Raises ApiError InvalidArn, ResourceNotFound, or ValidationException if the run has ended.
     """
     row = map_run_of(desk, map_run_arn)
-    if row.status != "RUNNING":
-        raise ApiError("ValidationException", f"Map Run is {row.status} and cannot be updated: '{row.arn}'")
-    changes = {
-        "max_concurrency": max_concurrency,
-        "tolerated_count": tolerated_failure_count,
-        "tolerated_percentage": tolerated_failure_percentage,
-    }
-    changed = {name: value for name, value in changes.items() if value is not None}
-    desk.store.put_map_run(replace(row, **changed))  # type: ignore[arg-type]
+    limited = desk.store.limit_map_run(
+        row.arn,
+        max_concurrency=max_concurrency,
+        tolerated_count=tolerated_failure_count,
+        tolerated_percentage=tolerated_failure_percentage,
+    )
+    if not limited:
+        status = map_run_of(desk, map_run_arn).status
+        raise ApiError("ValidationException", f"Map Run is {status} and cannot be updated: '{row.arn}'")
     desk.store.tell(row.execution, facts.encode(facts.Continue()))  # wakes the engine that runs it
     desk.engine.heed()
     return {}

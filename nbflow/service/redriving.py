@@ -7,6 +7,7 @@ from typing import Final
 from nbflow.engine.live import AlreadyExists, NothingToRedrive
 from nbflow.language.values import Json
 from nbflow.machine.records import decode
+from nbflow.service.arns import map_state_of
 from nbflow.service.definitions import check_definition
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
@@ -55,7 +56,7 @@ def reason_against(desk: Desk, row: ExecutionRow) -> str | None:
     """Why the execution cannot be redriven, if it cannot (AWS, DescribeExecution, redriveStatusReason)."""
     if row.status in ("RUNNING", "SUCCEEDED"):
         return f"Execution is {row.status} and cannot be redriven"
-    machine = present(desk, row.machine_arn)
+    machine = present(desk, map_state_of(row.machine_arn)[0])
     if machine is None or machine.status == "DELETING":
         return "State machine is in DELETING status"
     return None

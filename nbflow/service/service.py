@@ -10,7 +10,7 @@ from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine.history import Event
 from nbflow.machine.records import Record
-from nbflow.service import executions, histories, machines, redriving
+from nbflow.service import executions, histories, machines, map_runs, redriving
 from nbflow.service.arns import execution_arn
 from nbflow.service.desk import Desk, Limits
 from nbflow.service.errors import ApiError
@@ -140,6 +140,14 @@ class Service:
     ) -> dict[str, Json]:
         """:func:`nbflow.service.redriving.redrive_execution`, with the code of the tasks as for ``start_execution``."""
         return redriving.redrive_execution(self.desk, execution_arn, work=Work(tasks, (), directory))
+
+    def map_run_progress(self, map_run_arn: str) -> tuple[int, int]:
+        """:func:`nbflow.service.map_runs.progress`"""
+        return map_runs.progress(self.desk, map_run_arn)
+
+    def describe_map_run(self, map_run_arn: str) -> dict[str, Json]:
+        """:func:`nbflow.service.map_runs.describe_map_run`"""
+        return map_runs.describe_map_run(self.desk, map_run_arn)
 
     def get_execution_history(self, execution_arn: str, **options: Any) -> dict[str, Json]:
         """:func:`nbflow.service.histories.get_execution_history`"""

@@ -1,11 +1,16 @@
 """How a running execution is ended, whichever process runs it."""
 
 from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
 
+from nbflow.engine.live import AlreadyExists
+from nbflow.language.paths import compact
 from nbflow.machine import facts
 from nbflow.machine.records import decode
 from nbflow.service.definitions import check_definition
 from nbflow.service.desk import Desk
+from nbflow.service.lookup import execution_of
 from nbflow.service.starting import bound
 from nbflow.store.port import ExecutionRow
 
@@ -18,6 +23,46 @@ def stop(desk: Desk, row: ExecutionRow, error: str | None = None, cause: str | N
     ended = desk.engine.ended(row.arn) or _adopt(desk, row)
     desk.engine.post(row.arn, facts.Stop(error, cause))
     return ended
+
+
+def end(desk: Desk, execution_arn: str, error: str | None = None, cause: str | None = None) -> ExecutionRow:
+    """End the execution, and return when its end is durable; what it has started in Map Runs ends, too.
+
+    Raises ApiError as ``execution_of``.
+    """
+    row = execution_of(desk, execution_arn)
+    while row.status == "RUNNING":
+        elsewhere = desk.engine.ended(row.arn) is None
+        try:
+            stop(desk, row, error, cause).result()
+        except AlreadyExists:  # the other process was quicker with its next step: look at what it did
+            row = execution_of(desk, execution_arn)
+            continue
+        if elsewhere:
+            _stop_map_runs(desk, row)
+        row = execution_of(desk, execution_arn)
+    return row
+
+
+def _stop_map_runs(desk: Desk, row: ExecutionRow) -> None:
+    """End what the Map Runs of an execution have left running that was ended here, and ran in another process.
+
+    If that process lives, it starts no more children, and lets go of those that it has.
+    """
+    for run in desk.store.map_runs(row.arn):
+        if run.status != "RUNNING":
+            continue
+        children = desk.store.children_by_status(run.arn)
+        children["ABORTED"] = children.get("ABORTED", 0) + children.pop("RUNNING", 0)
+        counts = compact({"executions": children, "items": children})
+        ended = replace(run, status="ABORTED", stopped_at=desk.engine.now(), counts=counts)
+        desk.store.put_map_run(ended)
+        desk.store.tell(row.arn, facts.encode(facts.Continue()))  # wakes the engine that ran it
+        while left := desk.store.executions(map_run_arn=run.arn, status="RUNNING"):
+            ends = [stop(desk, child) for child in left]
+            for end in ends:
+                with suppress(AlreadyExists):  # the other process has stopped it, or is about to
+                    end.result()
 
 
 def _adopt(desk: Desk, row: ExecutionRow) -> Future[None]:

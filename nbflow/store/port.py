@@ -205,6 +205,8 @@ class InboxRow:
     """Which of its attempts the fact is about, if it is about one."""
     fact: str
     """JSON text."""
+    ended: bool = False
+    """Whether the execution has ended: nobody waits for the fact, unless its end still owes something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +223,10 @@ class MapRunRow:
     started_at: float
     max_concurrency: int
     """0: no limit."""
-    tolerated_count: int
-    tolerated_percentage: float
+    tolerated_count: int | None
+    """How many items may fail; None where that is not said, which alone means none."""
+    tolerated_percentage: float | None
+    """The same as a share of all items."""
     stopped_at: float | None = None
     counts: str | None = None
     """JSON text: how many children there were, by status, and how many items; once it has ended."""
@@ -286,7 +290,7 @@ class Append:
     consumed: tuple[int, ...] = ()
     """Ids of the inbox rows that this step has taken in; another engine that has taken one in is a collision."""
     map_runs: tuple[MapRunRow, ...] = ()
-    """Those that begin or end with this step."""
+    """Those that begin or end with this step; one that has ended already stays as it ended."""
     settled: tuple[Settled, ...] = ()
     """Tasks of other executions that end with this step, where they still wait for it."""
     told: tuple[Settled, ...] = ()
@@ -453,7 +457,21 @@ class MapRuns(Protocol):
         ...
 
     def put_map_run(self, row: MapRunRow) -> None:
-        """Inserts it, or updates the one with this ARN."""
+        """Inserts it. Of one that runs, takes over how it has ended: status, ``stopped_at`` and counts.
+
+        One that has ended stays as it ended, here and in :class:`Append`.
+        """
+        ...
+
+    def limit_map_run(
+        self,
+        arn: str,
+        *,
+        max_concurrency: int | None = None,
+        tolerated_count: int | None = None,
+        tolerated_percentage: float | None = None,
+    ) -> bool:
+        """Change how a Map Run goes on, where something is given. False: it does not run."""
         ...
 
     def add_definition(self, definition: str) -> str:
@@ -495,6 +513,7 @@ class Store(Registry, Tokens, MapRuns, Protocol):
         version_arn: str | None = None,
         alias_arn: str | None = None,
         map_run_arn: str | None = None,
+        children: bool = True,
         status: str | None = None,
         redriven: bool | None = None,
         limit: int = 1000,
@@ -503,6 +522,7 @@ class Store(Registry, Tokens, MapRuns, Protocol):
         """At most ``limit`` executions, newest first; the next page is ``before`` the last row's id.
 
         ``redriven``: only those that have been redriven, or only those that have not.
+        Without ``children``, those that a Map Run has started are left out.
         """
         ...
 

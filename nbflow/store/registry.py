@@ -10,9 +10,21 @@ from contextlib import closing, contextmanager
 from functools import cache
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Engine, Executable, Row, Select, Table, bindparam, delete, func, select, update
+from sqlalchemy import (
+    Engine,
+    Executable,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from nbflow.store import schema
 from nbflow.store.opening import BEGIN, explained, transaction
@@ -174,7 +186,25 @@ class SqlRegistry:
         return [MapRunRow(**row._mapping) for row in self._rows(query.order_by(table.c.attempt))]
 
     def put_map_run(self, row: MapRunRow) -> None:
-        self._write(_upsert(schema.map_runs, row, kept=("execution", "attempt", "started_at")))
+        self._write(closing_map_run().values(_values(schema.map_runs, row)))
+
+    def limit_map_run(
+        self,
+        arn: str,
+        *,
+        max_concurrency: int | None = None,
+        tolerated_count: int | None = None,
+        tolerated_percentage: float | None = None,
+    ) -> bool:
+        table = schema.map_runs
+        limits = {
+            table.c.max_concurrency: max_concurrency,
+            table.c.tolerated_count: tolerated_count,
+            table.c.tolerated_percentage: tolerated_percentage,
+        }
+        values = {column.name: limit for column, limit in limits.items() if limit is not None}
+        running = (table.c.arn == arn, table.c.status == "RUNNING")
+        return self._write(update(table).where(*running).values(status="RUNNING", **values)) > 0
 
     def children_by_status(self, map_run_arn: str) -> dict[str, int]:
         table = schema.executions.c
@@ -246,6 +276,14 @@ def compiled(statement: Executable, names: Collection[str] | None = None) -> str
 def by_arn(table: Table) -> str:
     """The statement that selects the row of an ARN, with all columns in their order."""
     return compiled(select(table).where(table.c.arn == bindparam("arn")))
+
+
+def closing_map_run() -> Insert:
+    """Inserts a Map Run; of one that runs, takes over how it has ended."""
+    put = insert(schema.map_runs)
+    ended = {name: put.excluded[name] for name in ("status", "stopped_at", "counts")}
+    runs = schema.map_runs.c.status == literal_column("'RUNNING'")  # no parameter: it is compiled once
+    return put.on_conflict_do_update(index_elements=["arn"], set_=ended, where=runs)
 
 
 def _values(table: Table, row: object) -> dict[str, Any]:

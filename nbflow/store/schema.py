@@ -210,8 +210,8 @@ map_runs = Table(
     Column("started_at", Double, nullable=False),
     Column("stopped_at", Double),
     Column("max_concurrency", Integer, nullable=False),
-    Column("tolerated_count", Integer, nullable=False),
-    Column("tolerated_percentage", Double, nullable=False),
+    Column("tolerated_count", Integer),
+    Column("tolerated_percentage", Double),
     Column("counts", Text),
     Index("map_runs_by_execution", "execution"),
 )

@@ -32,7 +32,7 @@ from nbflow.store.port import (
     StoreError,
     TokenRow,
 )
-from nbflow.store.registry import compiled
+from nbflow.store.registry import closing_map_run, compiled
 from nbflow.store.tokens import SqlTokens, settling
 
 _PAGE: Final = 200
@@ -95,14 +95,7 @@ _TOKEN: Final = compiled(
     insert(schema.tokens).values(execution=_ID).inline(),
     ("execution", *(field.name for field in fields(TokenRow) if field.name != "execution")),
 )
-_map_run = insert(schema.map_runs)
-_MAP_RUN: Final = compiled(
-    _map_run.on_conflict_do_update(
-        index_elements=["arn"],
-        set_={name: _map_run.excluded[name] for name in ("status", "stopped_at", "counts")},
-    ).inline(),
-    schema.map_runs.c.keys(),
-)
+_MAP_RUN: Final = compiled(closing_map_run().inline(), schema.map_runs.c.keys())
 _CLOSE_TOKEN: Final = compiled(
     update(schema.tokens).where(schema.tokens.c.token == bindparam("of_token")), ("state", "input")
 )
@@ -141,7 +134,7 @@ def _encoded(append: Append) -> list[_Write]:
 def _outside_writes(append: Append) -> list[_Write]:
     writes = [_Write(_CONSUME, {"of_id": id}) for id in append.consumed]
     writes += [_Write(_TOKEN, {**asdict(row), "of_arn": append.execution}) for row in append.tokens]
-    writes += [_Write(_MAP_RUN, asdict(row)) for row in append.map_runs]
+    writes += [_Write(_MAP_RUN, asdict(row), certain=False) for row in append.map_runs]
     closed = {"state": "closed", "input": None}
     writes += [_Write(_CLOSE_TOKEN, {"of_token": token, **closed}) for token in append.closed_tokens]
     for statement, said in ((_TELL, append.told), (_TELL, append.settled), (_END, append.settled)):
@@ -216,6 +209,7 @@ class SqlStore(SqlTokens):
         version_arn: str | None = None,
         alias_arn: str | None = None,
         map_run_arn: str | None = None,
+        children: bool = True,
         status: str | None = None,
         redriven: bool | None = None,
         limit: int = 1000,
@@ -233,6 +227,8 @@ class SqlStore(SqlTokens):
         query = query.where(*(column == value for column, value in wanted.items() if value is not None))
         if redriven is not None:
             query = query.where(table.redrive_count > 0 if redriven else table.redrive_count == 0)
+        if not children:
+            query = query.where(table.map_run_arn.is_(None))
         if before is not None:
             query = query.where(table.id < before)
         return [ExecutionRow(**row._mapping) for row in self._rows(query)]

@@ -96,7 +96,13 @@ _TAKE: Final = compiled(
     .values(state=_OPEN, input=null(), due=bindparam("due"), heartbeat_due=bindparam("heartbeat_due"))
 )
 _inbox = (
-    select(schema.inbox.c.id, schema.executions.c.arn, schema.inbox.c.attempt, schema.inbox.c.fact)
+    select(
+        schema.inbox.c.id,
+        schema.executions.c.arn,
+        schema.inbox.c.attempt,
+        schema.inbox.c.fact,
+        schema.executions.c.stopped_at.is_not(null()),
+    )
     .join(schema.executions, schema.executions.c.id == schema.inbox.c.execution)
     .where(schema.inbox.c.id > bindparam("after"))
     .order_by(schema.inbox.c.id)
@@ -148,7 +154,7 @@ class SqlTokens(SqlRegistry):
 
     def tell(self, execution: str, fact: str) -> None:
         table = schema.executions.c
-        told = select(table.id, literal(fact)).where(table.arn == execution, table.status == "RUNNING")
+        told = select(table.id, literal(fact)).where(table.arn == execution)
         self._write(insert(schema.inbox).from_select(["execution", "fact"], told))
 
     def children(self, execution: str, attempt: int) -> list[str]:
@@ -163,7 +169,10 @@ class SqlTokens(SqlRegistry):
 
     def inbox(self, after: int = 0) -> list[InboxRow]:
         with self._driver() as driver:
-            return [InboxRow(*row) for row in driver.execute(_INBOX, {"after": after})]
+            return [
+                InboxRow(row[0], row[1], row[2], row[3], bool(row[4]))
+                for row in driver.execute(_INBOX, {"after": after})
+            ]
 
     def forget(self, ids: Collection[int]) -> None:
         self._write(*(delete(schema.inbox).where(schema.inbox.c.id == id) for id in ids))

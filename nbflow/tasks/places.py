@@ -4,6 +4,7 @@ AWS has one front, S3, addressed by ``Bucket`` and ``Key`` or ``Prefix``. nbflow
 path, a glob, or any fsspec URL. Both give the same :class:`Source`, so that parsers know neither.
 """
 
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -126,6 +127,14 @@ def _s3_body(s3: Any, parameters: dict[str, Json]) -> AbstractContextManager[IO[
 
 
 # --- files
+
+
+def located(parameters: Json, directory: str) -> Json:
+    """The parameters of a reader or writer; a path as their ``Uri`` is relative to ``directory``, if there is one."""
+    uri = parameters.get("Uri") if isinstance(parameters, dict) else None
+    if not isinstance(uri, str) or not uri or not directory or "://" in uri or uri.startswith("~"):
+        return parameters
+    return {**parameters, "Uri": os.path.join(directory, uri)}
 
 
 def files(uri: str) -> Iterator[Source]:

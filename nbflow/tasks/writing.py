@@ -153,11 +153,10 @@ def write_results(
     Results are taken one by one and written to the disk first; the manifest comes last. Raises ItemsFailed
     (States.ResultWriterFailed); then there may be files, and no manifest.
     """
-    parameters = parameters if isinstance(parameters, dict) else {}
     with failing(WRITER_FAILED, "ResultWriter"):
         rows = _rows_of(_setting(config, "Transformation", "NONE", ROWS))
         layout = LAYOUTS[_setting(config, "OutputType", "JSON", LAYOUTS)]
-        target = _target(parameters, map_run.rpartition(":")[2])
+    target = target_of(parameters, map_run)
     with (
         failing(WRITER_FAILED, target.name),
         places.s3_access(s3) as client,
@@ -168,6 +167,11 @@ def write_results(
         manifest.write_text(compact(_manifest(target, map_run, groups)), encoding="utf-8")
         for draft in [*(path for group in groups.values() for path in group.paths), manifest]:
             target.put(draft, client)
+    return exported(target, map_run)
+
+
+def exported(target: "Target", map_run: str) -> Json:
+    """The output of a Map state whose results lie there (AWS guide, "ResultWriter")."""
     return {"MapRunArn": map_run, "ResultWriterDetails": target.details("manifest.json")}
 
 
@@ -203,6 +207,12 @@ class Target(NamedTuple):
         system, root = places.filesystem(self.folder)
         system.makedirs(root, exist_ok=True)
         system.put_file(str(draft), f"{root}/{draft.name}")
+
+
+def target_of(parameters: Json, map_run: str) -> Target:
+    """Where a ResultWriter's parameters say that a run's results are to lie. Raises ItemsFailed."""
+    with failing(WRITER_FAILED, "ResultWriter"):
+        return _target(parameters if isinstance(parameters, dict) else {}, map_run.rpartition(":")[2])
 
 
 def _target(parameters: dict[str, Json], run: str) -> Target:

@@ -8,11 +8,14 @@ A mock is what all attempts at a state give, or a list of what each gives, or th
 - a callable: it is called with the attempt's arguments, and returns or raises any of these. An AssertionError is the
   test's own, and not the attempt's;
 - :class:`Return`, :class:`Throw`, :class:`After` or :data:`NEVER`.
+
+The mock of a Map state with an ItemReader is the list of the items that it reads (or a Throw: it cannot read them).
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -63,7 +66,7 @@ class Never:
 
 
 NEVER: Final = Never()
-"""The attempt never ends by itself: TimeoutSeconds, or a sibling's failure, has to end it."""
+"""The attempt never ends by itself: a timeout, a heartbeat that stays away, or a sibling's failure has to end it."""
 
 
 Answers: TypeAlias = Callable[[int], Any]
@@ -133,19 +136,32 @@ def script(
     ``mocks`` may be a MockConfigFile; then ``case`` is one of its test cases of the machine ``name``. Raises MockError
     or MockConfigError.
     """
+    given: Mapping[str, object] = {}
     if isinstance(mocks, str | Path):
         found = _of_case(mock_config.read(Path(mocks)), Path(mocks), case, name)
     elif case is not None:
         raise MockError(f"case={case!r} is one of a MockConfigFile: give the file's path as mocks")
     else:
-        found = {state: answers(state, mock) for state, mock in (mocks or {}).items()}
-    types = {place.rpartition("/States/")[2]: state.type for place, state in all_states(machine)}
-    for state in found:
-        if state not in types:
-            raise MockError(f"there is no state {state!r} to mock{hint(state, types)}")
-        if types[state] != "Task":
-            raise MockError(f"state {state!r} is a {types[state]} state: only Task states are mocked")
+        given = mocks or {}
+        found = {state: answers(state, mock) for state, mock in given.items()}
+    states = {place.rpartition("/States/")[2]: state for place, state in all_states(machine)}
+    for name in found:
+        state = states.get(name)
+        if state is None:
+            raise MockError(f"there is no state {name!r} to mock{hint(name, states)}")
+        if isinstance(state, model.Map) and state.item_reader is not None:
+            mock = given.get(name)
+            if isinstance(mock, list):
+                found[name] = partial(_always, Return(mock))
+        elif state.type != "Task":
+            raise MockError(
+                f"state {name!r} is a {state.type} state: only Task states are mocked, and Maps with an ItemReader"
+            )
     return found
+
+
+def _always(answer: object, number: int) -> object:
+    return answer
 
 
 def _of_case(

@@ -28,7 +28,7 @@ from nbflow.store.port import ExecutionRow
 from nbflow.testing.clock import VirtualClock
 from nbflow.testing.layout import WIDTH, layout, names, string
 from nbflow.testing.mocks import NEVER, After, MockError, Throw
-from nbflow.testing.player import Answer, NeverEnds, Player
+from nbflow.testing.player import Answer, NeverEnds, Player, World
 from nbflow.testing.running import MachineRun, context, run_machine
 
 MOST_CHARACTERS: Final = 1_000_000
@@ -79,6 +79,11 @@ def source(recording: Recording, identifier: str) -> str:
         raise NbflowError(f"{label} has not ended: wait for it, and write its test then")
     if row.status == "ABORTED":
         raise NbflowError(f"{label} was stopped from outside, which a test of its machine cannot repeat")
+    if any(isinstance(record, records.MapRunStarted) for record in recording.records):
+        raise NbflowError(
+            f"{label} has a distributed Map, and what its tasks gave is with its children: write tests of those "
+            "(run['the Map'].children[0].to_test()), or run_machine with mocks of your own"
+        )
     replay = _replayed(recording)
     text = _file(recording, replay, identifier)
     if len(text) > MOST_CHARACTERS:
@@ -221,7 +226,7 @@ def _in_order_of_asking(
         fact = _fact(order.attempt, attempt.answer)
         return None if fact is None else Answer(fact, attempt.seconds if timed else 0.0)
 
-    player = Player(definition, do, VirtualClock(start))
+    player = Player(definition, json.loads(recording.definition), World(do, VirtualClock(start)))
     player.play(json.loads(recording.row.input), constants)
     return mocks
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from nbflow.artifacts.shelf import Shelf
 from nbflow.artifacts.values import pack, unpack
@@ -17,13 +17,14 @@ from nbflow.errors import NbflowError
 from nbflow.language import model
 from nbflow.language.validate import all_states, parse, resources
 from nbflow.language.values import Json
+from nbflow.machine.distributed import is_distributed
 from nbflow.machine.history import Event, history
 from nbflow.machine.records import Record, StateEntered
 from nbflow.machine.trace import Trace
 from nbflow.testing.bound import bound
 from nbflow.testing.clock import VirtualClock
 from nbflow.testing.mocks import MockError, hint, script
-from nbflow.testing.player import Player
+from nbflow.testing.player import Player, World
 from nbflow.testing.work import GIVER, Giver, Work, name_of
 
 
@@ -45,7 +46,7 @@ class MachineRun:
     """The state machine's name."""
     definition: model.StateMachine
     status: str
-    """SUCCEEDED, FAILED or TIMED_OUT."""
+    """SUCCEEDED, FAILED or TIMED_OUT; ABORTED is a child that its Map Run has given up."""
     output: Json
     """As JSON: a DataFrame is its reference, and ``result()`` loads it. None unless it has succeeded."""
     error: str | None
@@ -56,10 +57,15 @@ class MachineRun:
     """What it remembers."""
     work: Work = field(repr=False)
     """What did its tasks."""
+    maps: dict[str, list["MachineRun"]] = field(default_factory=dict)
+    """By the names of distributed Maps: the runs of their children."""
 
     @cached_property
     def states(self) -> list[str]:
-        """The names of the states, in the order of entering them, those within Maps and Parallels too."""
+        """The names of the states, in the order of entering them, those within Maps and Parallels too.
+
+        Those of a distributed Map's children are in :meth:`children`.
+        """
         return [record.name for record in self.records if isinstance(record, StateEntered)]
 
     @cached_property
@@ -95,6 +101,18 @@ class MachineRun:
         if self.status != "SUCCEEDED":
             raise MachineFailed(self)
         return unpack(self.output, self.work.known, self.work.shelf)
+
+    def children(self, state: str) -> list["MachineRun"]:
+        """How the children of a distributed Map went, in the order of their start, over all its Map Runs.
+
+        Raises KeyError for what is no distributed Map of the definition. ``calls``, ``attempts`` and ``log`` are those
+        of the whole run.
+        """
+        found = [place for place, each in all_states(self.definition) if is_distributed(each)]
+        names = [place.rpartition("/States/")[2] for place in found]
+        if state not in names:
+            raise KeyError(f"there is no distributed Map {state!r} in {self.machine}{hint(state, names)}")
+        return self.maps.get(state, [])
 
     def _task(self, state: str) -> str:
         if state not in self._named:
@@ -167,7 +185,6 @@ def run_machine(
     """
     given = _given(definition)
     machine = parse(given.text)
-    _check_supported(machine)
     name = name or given.name
     answers = script(machine, mocks, case, name)
     functions = {**given.tasks, **(tasks or {})}
@@ -176,21 +193,29 @@ def run_machine(
     shelf = _temporary_shelf()
     value, brought = pack({} if input is None else input, shelf, name="input")
     giver = Giver()
-    began = clock.now()
     with bound({**functions, GIVER: giver}, given.checks) as codes:
         work = Work(answers, codes, giver, shelf, {artifact.sha256: artifact for artifact in brought})
-        player = Player(machine, work.do, clock)
-        run = player.play(value, context(name, execution_name))
+        player = Player(machine, json.loads(given.text), World(work.do, clock, work.read))
+        player.play(value, context(name, execution_name))
+    return _run_of(player, name, work)
+
+
+def _run_of(player: Player, name: str, work: Work) -> MachineRun:
+    run = player.run
     return MachineRun(
         machine=name,
-        definition=machine,
-        status=run.status,
+        definition=run.definition,
+        status=run.status if run.ended else "ABORTED",
         output=run.output,
         error=run.error,
         cause=run.cause,
-        seconds=(run.stopped_at or began) - began,
+        seconds=(run.stopped_at or run.started_at) - run.started_at,
         records=player.records,
         work=work,
+        maps={
+            state: [_run_of(child, child.run.context["StateMachine"]["Name"], work) for child in children]
+            for state, children in player.children.items()
+        },
     )
 
 
@@ -225,23 +250,6 @@ def _as_json(text: str) -> str:
     import yaml
 
     return json.dumps(yaml.safe_load(text))
-
-
-_UNSUPPORTED: Final = (
-    ("ItemReader", "item_reader"),
-    ("ItemBatcher", "item_batcher"),
-    ("ResultWriter", "result_writer"),
-)
-
-
-def _check_supported(machine: model.StateMachine) -> None:
-    """What run_machine cannot do must not be passed over in silence. Raises NbflowError."""
-    for pointer, state in all_states(machine):
-        for name, field_ in _UNSUPPORTED:
-            if getattr(state, field_, None) is not None:
-                raise NbflowError(
-                    f"{pointer}: run_machine does not do {name}; test the Map's ItemProcessor as a machine of its own"
-                )
 
 
 def _check_named(machine: model.StateMachine, tasks: Mapping[str, Any]) -> None:

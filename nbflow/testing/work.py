@@ -11,7 +11,9 @@ from nbflow.language.values import Json
 from nbflow.machine import facts, orders
 from nbflow.machine.run import Run
 from nbflow.tasks.job import Code, Job
+from nbflow.tasks.parsing import READER_FAILED
 from nbflow.tasks.perform import perform
+from nbflow.tasks.places import ItemsFailed
 from nbflow.testing.mocks import After, Answers, MockError, Never, Return, Throw
 from nbflow.testing.player import Answer
 
@@ -56,6 +58,8 @@ class Work:
         self._answers = answers
         self._codes = codes
         self._giver = giver
+        self._read: dict[str, int] = {}
+        """How often a Map's items were read, by state."""
 
     def do(self, order: orders.RunTask, run: Run) -> Answer | None:
         """Do an attempt; None if it never ends. Raises MockError if nothing says how."""
@@ -68,6 +72,27 @@ class Work:
         if code is None:
             raise _undone(order)
         return Answer(self._perform(order, code))
+
+    def read(self, order: orders.RunMap) -> list[Json]:
+        """The items of a Map whose ItemReader is mocked. Raises MockError if it is not, and ItemsFailed for a Throw."""
+        answers = self._answers.get(order.name)
+        if answers is None:
+            raise MockError(
+                f"state {order.name!r} reads its items, and nothing is read here. Write "
+                f"run_machine(…, mocks={{{order.name!r}: [<its items>]}})"
+            )
+        number = self._read.get(order.name, 0)
+        self._read[order.name] = number + 1
+        mock = answers(number)
+        if isinstance(mock, Throw):
+            raise ItemsFailed(mock.error or READER_FAILED, mock.cause or "")
+        items = mock.value if isinstance(mock, Return) else mock
+        if not isinstance(items, list):
+            raise MockError(
+                f"the mock of Map state {order.name!r} is the list of the items that it reads, not {items!r:.80}"
+            )
+        found: list[Json] = items
+        return found
 
     def _give(
         self, order: orders.RunTask, mock: Any, seconds: float = 0.0, *, called: bool = False

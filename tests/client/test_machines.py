@@ -255,18 +255,3 @@ def test_yaml_may_be_indented_in_the_source(connection: Connection) -> None:
     )
     assert nf.StateMachine(text).run() == "hello"
     assert datetime.datetime.now(datetime.UTC) >= nf.executions()[0].started
-
-
-def test_what_a_map_asks_for_and_cannot_get_is_refused() -> None:
-    inner = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
-    processor = {**inner, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
-    reader = {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}}
-    state = {"Type": "Map", "ItemProcessor": processor, "End": True}
-    state |= {
-        "ItemReader": {**reader, "ReaderConfig": {"InputType": "JSON"}},
-        "ItemBatcher": {"MaxItemsPerBatch": 2},
-    }
-    with pytest.raises(nf.BindingError) as refused:
-        nf.StateMachine({"StartAt": "M", "States": {"M": state}})
-    assert "/States/M: ItemReader is not supported yet" in str(refused.value)
-    assert "/States/M: ItemBatcher is not supported yet" in str(refused.value)

@@ -279,3 +279,37 @@ def test_ten_thousand_items() -> None:
     assert (board.states["I"].running, board.states["I"].succeeded) == (10, 9_990)
     board.add(r.ExecutionAborted(3.0))
     assert (view.done, view.items, view.status) == (10_000, "s" * 9_990 + "a" * 10, "ABORTED")
+
+
+def test_the_items_of_a_map_run_are_counted_by_somebody_else() -> None:
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "I",
+        "States": {"I": {"Type": "Pass", "End": True}},
+    }
+    retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1}]
+    state = {"Type": "Map", "ItemProcessor": processor, "Retry": retry, "End": True}
+    driver = Driver({"StartAt": "M", "States": {"M": state}}).start([1, 2, 3])
+    board = Board(driver.definition)
+    for record in driver.records:
+        board.add(record)
+    view = board.states["M"]
+    [arn] = board.map_runs
+    assert (board.map_runs[arn], view.status, view.done, view.total, view.items) == ("M", "RUNNING", 0, 3, "")
+    board.changed()
+    assert board.progress(arn, 2, 3)
+    assert not board.progress(arn, 2, 3)
+    assert not board.progress("another", 3, 3)
+    assert (list(board.changed()), view.done) == (["M"], 2)
+
+    [attempt] = driver.run.attempts
+    for record in driver.step(facts.TaskFailed(attempt, "Boom", None)):
+        board.add(record)
+    assert view.status == "RETRYING"
+    seen = len(driver.records)
+    driver.todo = driver.machine.outstanding()
+    driver.settle()
+    for record in driver.records[seen:]:
+        board.add(record)
+    assert list(board.map_runs) != [arn]
+    assert (view.status, view.done, view.total, board.states["I"].visits) == ("SUCCEEDED", 3, 3, 0)

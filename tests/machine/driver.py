@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from nbflow.language.processors import processor
 from nbflow.language.validate import parse
-from nbflow.language.values import Json
-from nbflow.machine import Machine, facts, orders
+from nbflow.language.values import Failure, Json
+from nbflow.machine import Machine, distributed, facts, orders
 from nbflow.machine.history import Event, history
 from nbflow.machine.records import Record, decode, join
 from nbflow.machine.run import Fork, Frame, Run
@@ -18,7 +19,7 @@ Script = Callable[[int, Json], Json]
 
 CONTEXT: dict[str, Json] = {
     "Execution": {"Id": "arn:execution", "Name": "run", "RoleArn": "arn:role"},
-    "StateMachine": {"Id": "arn:machine", "Name": "machine"},
+    "StateMachine": {"Id": "arn:aws:states:us-east-1:000000000000:stateMachine:machine", "Name": "machine"},
 }
 
 TASK = "arn:aws:lambda:us-east-1:000000000000:function:f"
@@ -54,7 +55,8 @@ class Driver:
         crash: Callable[[], bool] = lambda: False,
         seed: int = 0,
     ) -> None:
-        self.definition = parse(dict(definition))
+        self.source = dict(definition)
+        self.definition = parse(self.source)
         self.tasks = dict(tasks or {})
         self.crash = crash
         self.now = 1000.0
@@ -67,6 +69,8 @@ class Driver:
         self.todo: list[orders.Order] = []
         self.calls: dict[str, int] = {}
         self.answered: set[int] = set()
+        self.children: list[Driver] = []
+        """Those of its Map Runs, in the order of their start."""
         self.crashes = 0
 
     @property
@@ -131,6 +135,8 @@ class Driver:
                     self.step(facts.Cancelled(attempt))
                 case orders.RunTask():
                     self.work(order)
+                case orders.RunMap():
+                    self.step(self.play(order))
         return self
 
     def work(self, order: orders.RunTask) -> None:
@@ -168,6 +174,31 @@ class Driver:
         except TimedOut as late:
             return facts.TaskTimedOut(order.attempt, late.heartbeat)
         return facts.TaskSucceeded(order.attempt, output)
+
+    def play(self, order: orders.RunMap) -> facts.Fact:
+        """A Map Run: each item is played to its end by an execution of its own, on the same tasks.
+
+        The driver has no reader: it gives the Map no items then. More failures than the count allows are the run's.
+        """
+        assert order.attempt not in self.answered, "a Map Run that has ended was ordered again"
+        self.answered.add(order.attempt)
+        outputs: list[Json] = []
+        failed = 0
+        for index, item in enumerate(order.items or ()):
+            input = distributed.select(order, index, item, self.now, self.machine.chance)
+            if isinstance(input, Failure):
+                return facts.TaskFailed(order.attempt, input.error, input.cause)
+            child = Driver(processor(self.source, order.name), seed=index)
+            child.now, child.calls, child.tasks = self.now, self.calls, self.tasks
+            child.go(input)
+            self.children.append(child)
+            if child.run.status == "SUCCEEDED":
+                outputs.append(child.run.output)
+            else:
+                failed += 1
+        if failed > (order.plan.tolerated_count or 0):
+            return facts.TaskFailed(order.attempt, "States.ExceedToleratedFailureThreshold", "too many")
+        return facts.TaskSucceeded(order.attempt, outputs)
 
     @property
     def events(self) -> list[Event]:

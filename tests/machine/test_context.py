@@ -13,7 +13,7 @@ EXECUTION = {
     "StartTime": "1970-01-01T00:16:40.000Z",
     "RedriveCount": 0,
 }
-MACHINE = {"Id": "arn:machine", "Name": "machine"}
+MACHINE = CONTEXT["StateMachine"]
 
 
 def test_the_whole_object() -> None:

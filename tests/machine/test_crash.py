@@ -19,6 +19,8 @@ from tests.machine.driver import ACTIVITY, CALLBACK, SYNC, TASK, Driver, Raised,
 
 SEEDS = 1000
 
+DISTRIBUTED: Json = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+
 
 def random_states(rng: random.Random, depth: int, prefix: str) -> dict[str, Json]:
     """``{"StartAt", "States"}``: one to four states in a row, some of them Map or Parallel with states of their own."""
@@ -77,6 +79,9 @@ def random_state(rng: random.Random, kind: str, depth: int, name: str) -> dict[s
                 "ItemSelector": {"index": "{% $states.context.Map.Item.Index %}"},
                 "ItemProcessor": random_states(rng, depth - 1, f"{name}_"),
             }
+            if rng.random() < 0.3:
+                state["ItemProcessor"]["ProcessorConfig"] = DISTRIBUTED
+                state["ToleratedFailureCount"] = rng.choice([0, 1, 30])
         case "Parallel":
             branches = [random_states(rng, depth - 1, f"{name}_{b}_") for b in range(rng.randint(1, 3))]
             state |= {"Branches": branches}
@@ -176,7 +181,7 @@ def check_successes(records: Sequence[r.Record]) -> None:
 
 @pytest.mark.parametrize("block", range(10))
 def test_a_crash_changes_nothing(block: int) -> None:
-    crashes, redrives, seen = 0, 0, set[str]()
+    crashes, redrives, children, seen = 0, 0, 0, set[str]()
     for seed in range(block * SEEDS // 10, (block + 1) * SEEDS // 10):
         driver = drive(seed, crashing=True)
         assert driver.run.ended, f"seed {seed} does not end"
@@ -185,12 +190,15 @@ def test_a_crash_changes_nothing(block: int) -> None:
         ids = [event["id"] for event in driver.events]
         assert ids == list(range(1, len(ids) + 1))
         assert all(event["previousEventId"] < event["id"] for event in driver.events)
+        assert all(child.run.ended for child in driver.children)
         check_successes(driver.records)
         crashes += driver.crashes
         redrives += driver.run.redrives
+        children += len(driver.children)
         seen |= {event["type"] for event in driver.events}
     assert crashes > 100
     assert redrives > 30
+    assert children > 30
     assert seen >= {
         "ActivityScheduled",
         "ActivityStarted",

@@ -3,7 +3,6 @@
 import json
 import queue
 import random
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,10 +104,17 @@ class Office:
         return status
 
     def settled(self) -> None:
-        """Return when the engine has done what it was about to do."""
-        done = threading.Event()
-        self._in_thread(done.set)
-        done.wait(10)
+        """Return when the engine has done all that it can do at this time."""
+        idle = queue.Queue[bool]()
+
+        def look() -> None:  # between two turns
+            due = self.engine.next_due()
+            idle.put(not self.engine.busy and (due is None or due > self.clock.now()))
+
+        while True:
+            self._in_thread(look)
+            if idle.get(timeout=10):
+                return
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Return when this holds; the engine's turns are waited for, but other threads have a say."""

@@ -265,3 +265,14 @@ def test_a_state_that_is_none(office: Office, definition: str) -> None:
 def test_an_input_that_is_none(office: Office) -> None:
     refused = office.refused("TestState", definition=text({"Type": "Succeed"}), input="{")
     assert refused[0] == "InvalidExecutionInput"
+
+
+def test_the_items_of_a_distributed_map_are_selected(office: Office) -> None:
+    processor = {**BRANCH, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    selector = {"v.$": "$$.Map.Item.Value"}
+    state = {**MAP, "ItemProcessor": processor, "ItemSelector": selector, "ToleratedFailurePercentage": 50}
+    options = {"inspectionLevel": "DEBUG", "mock": result([1, 2])}
+    answer = tried(office, state, [1, 2], **options)
+    assert answer["inspectionData"]["afterItemSelector"] == [{"v": 1}, {"v": 2}]
+    failed = {"mapIterationFailureCount": 1}
+    assert tried(office, state, [1, 2], stateConfiguration=failed, **options)["status"] == "SUCCEEDED"

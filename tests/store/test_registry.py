@@ -1,4 +1,4 @@
-"""Machines' versions and aliases, activities and tags, over every store there is."""
+"""Machines' versions and aliases, activities, tags and Map Runs, over every store there is."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from nbflow.store.port import ActivityRow, AliasRow, MachineRow, Store, StoreError, digest
+from nbflow.store.port import (
+    ActivityRow,
+    AliasRow,
+    Append,
+    ExecutionRow,
+    MachineRow,
+    MapRunRow,
+    Store,
+    StoreError,
+    digest,
+)
 from tests.store.conftest import Factory
 
 MACHINE = MachineRow("arn:m", "m", "STANDARD", "role", digest("{}"), 1.0, 1.0, "", "{}")
@@ -107,3 +117,73 @@ def test_an_activity_takes_its_tags_with_it(store: Store) -> None:
     store.put_tags("arn:act", {"k": "v"})
     store.delete_activity("arn:act")
     assert store.tags("arn:act") == {}
+
+
+RUN = MapRunRow("arn:run", "arn:x", 4, "RUNNING", 5.0, 0, None, 12.5)
+
+
+def test_a_map_run_is_kept_and_ends_once(store: Store) -> None:
+    assert store.map_run("arn:run") is None
+    store.put_map_run(RUN)
+    assert store.map_run("arn:run") == RUN
+    ended = replace(RUN, status="FAILED", stopped_at=6.0, counts="{}", max_concurrency=7)
+    store.put_map_run(ended)
+    kept = replace(ended, max_concurrency=0)
+    assert store.map_run("arn:run") == kept
+    store.put_map_run(replace(RUN, status="SUCCEEDED", stopped_at=7.0))
+    store.put_map_run(RUN)
+    assert store.map_run("arn:run") == kept
+
+
+def test_the_limits_of_a_map_run_change_while_it_runs(store: Store) -> None:
+    assert not store.limit_map_run("arn:run", max_concurrency=3)
+    store.put_map_run(RUN)
+    assert store.limit_map_run("arn:run", max_concurrency=3, tolerated_count=0)
+    assert store.limit_map_run("arn:run", tolerated_percentage=0.5)
+    assert store.limit_map_run("arn:run")
+    limited = replace(RUN, max_concurrency=3, tolerated_count=0, tolerated_percentage=0.5)
+    assert store.map_run("arn:run") == limited
+    store.put_map_run(replace(RUN, status="ABORTED", stopped_at=6.0))
+    assert not store.limit_map_run("arn:run", max_concurrency=9)
+    assert store.map_run("arn:run") == replace(limited, status="ABORTED", stopped_at=6.0)
+
+
+def test_the_map_runs_of_an_execution_are_listed_in_the_order_of_their_attempts(store: Store) -> None:
+    rows = [replace(RUN, arn=f"arn:run{attempt}", attempt=attempt) for attempt in (9, 4, 12)]
+    for row in [*rows, replace(RUN, arn="arn:other", execution="arn:y")]:
+        store.put_map_run(row)
+    assert [row.attempt for row in store.map_runs("arn:x")] == [4, 9, 12]
+    assert store.map_runs("arn:z") == []
+
+
+def test_map_runs_begin_and_end_with_a_step(store: Store) -> None:
+    row = ExecutionRow("arn:x", "x", "arn:m", digest("{}"), "RUNNING", "{}", 1.0)
+    first = Append("arn:x", 0, 1, 1.0, b"[]", opened=row, map_runs=(RUN,))
+    ended = replace(RUN, status="SUCCEEDED", stopped_at=6.0, counts="{}")
+    assert store.append([first]) == [True]
+    assert store.limit_map_run("arn:run", max_concurrency=3)
+    # One that has ended meanwhile stays as it ended, and the step is appended all the same.
+    assert store.append([Append("arn:x", 1, 2, 2.0, b"[]", map_runs=(ended,))]) == [True]
+    assert store.append([Append("arn:x", 2, 3, 3.0, b"[]", map_runs=(RUN,))]) == [True]
+    assert store.map_run("arn:run") == replace(ended, max_concurrency=3)
+
+
+def test_children_are_counted_and_listed_by_their_map_run(store: Store) -> None:
+    rows = [
+        ExecutionRow(f"arn:{n}", str(n), "arn:m/l", digest("{}"), status, "{}", 1.0, map_run_arn=of)
+        for n, (status, of) in enumerate(
+            [("RUNNING", "arn:run"), ("FAILED", "arn:run"), ("RUNNING", "arn:run"), ("RUNNING", None)]
+        )
+    ]
+    store.append([Append(row.arn, 0, 1, 1.0, b"[]", opened=row) for row in rows])
+    assert store.children_by_status("arn:run") == {"RUNNING": 2, "FAILED": 1}
+    assert store.children_by_status("arn:none") == {}
+    assert [row.name for row in store.executions(map_run_arn="arn:run")] == ["2", "1", "0"]
+    assert [row.name for row in store.executions(map_run_arn="arn:run", status="FAILED")] == ["1"]
+    assert [row.name for row in store.executions(children=False)] == ["3"]
+
+
+def test_a_definition_of_no_machine(store: Store) -> None:
+    key = store.add_definition('{"a": "ü"}')
+    assert (key, store.definition(key)) == (digest('{"a": "ü"}'), '{"a": "ü"}')
+    assert store.add_definition('{"a": "ü"}') == key

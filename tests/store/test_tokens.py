@@ -192,14 +192,15 @@ def test_of_a_result_and_a_timeout_at_once_one_wins(factory: Factory, tmp_path: 
 # --- the inbox
 
 
-def test_an_execution_that_runs_can_be_told_something(store: Store) -> None:
+def test_an_execution_can_be_told_something(store: Store) -> None:
     holding(store)
     store.tell(A.arn, FACT)
     store.tell("arn:none", FACT)
     assert told(store) == [(A.arn, None, FACT)]
     store.append([replace(step(A, 2), closed=Closing("SUCCEEDED", output="1", stopped_at=12.0))])
     store.tell(A.arn, "{}")
-    assert told(store) == [(A.arn, None, FACT)], "it runs no more"
+    assert told(store) == [(A.arn, None, FACT), (A.arn, None, "{}")]
+    assert [row.ended for row in store.inbox()] == [True, True], "it runs no more"
 
 
 def test_the_inbox_is_read_on_from_where_one_was(store: Store) -> None:

@@ -129,11 +129,6 @@ def test_what_is_no_definition(tmp_path: Path) -> None:
         run_machine({})
     with pytest.raises(FileNotFoundError, match="nowhere"):
         run_machine(tmp_path / "nowhere.json")
-    reader = {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}}
-    config = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
-    distributed = {**each(task(), ItemReader=reader), "ItemProcessor": {**ONE, **config}}
-    with pytest.raises(nf.NbflowError, match="/States/M: run_machine does not do ItemReader; test the Map's"):
-        run_machine(machine(M=distributed))
 
 
 # --- mocks
@@ -254,7 +249,10 @@ def test_what_is_neither_mocked_nor_bound_says_what_to_write() -> None:
 MISTAKES = [
     ({"mocks": {"U": 1}}, "there is no state 'U' to mock"),
     ({"mocks": {"TT": 1}}, "there is no state 'TT' to mock (did you mean 'T'?)"),
-    ({"mocks": {"C": 1}}, "state 'C' is a Pass state: only Task states are mocked"),
+    (
+        {"mocks": {"C": 1}},
+        "state 'C' is a Pass state: only Task states are mocked, and Maps with an ItemReader",
+    ),
     ({"mocks": {"T": 1}, "case": "c"}, "case='c' is one of a MockConfigFile: give the file's path as mocks"),
     ({"tasks": {"ff": abs}}, "tasks['ff'] is not named by any Task state (did you mean 'f'?)"),
 ]

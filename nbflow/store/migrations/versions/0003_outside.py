@@ -36,8 +36,8 @@ def upgrade() -> None:
         sa.Column("started_at", sa.Double, nullable=False),
         sa.Column("stopped_at", sa.Double),
         sa.Column("max_concurrency", sa.Integer, nullable=False),
-        sa.Column("tolerated_count", sa.Integer, nullable=False),
-        sa.Column("tolerated_percentage", sa.Double, nullable=False),
+        sa.Column("tolerated_count", sa.Integer),
+        sa.Column("tolerated_percentage", sa.Double),
         sa.Column("counts", sa.Text),
     )
     op.create_index("map_runs_by_execution", "map_runs", ["execution"])
