@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from nbflow.server.inprocess import boto3_client as boto3_client
     from nbflow.service.errors import ApiError as ApiError
     from nbflow.store.port import StoreError as StoreError
+    from nbflow.worker.serve import serve_activity as serve_activity
+    from nbflow.worker.worker import Worker as Worker
 
 _HOME = {
     "ApiError": "nbflow.service.errors",
@@ -58,6 +60,7 @@ _HOME = {
     "StoreError": "nbflow.store.port",
     "Task": "nbflow.authoring.task",
     "TaskFailed": "nbflow.authoring.words",
+    "Worker": "nbflow.worker.worker",
     "boto3_client": "nbflow.server.inprocess",
     "connect": "nbflow.client.connection",
     "disconnect": "nbflow.client.connection",
@@ -67,6 +70,7 @@ _HOME = {
     "map": "nbflow.authoring.words",
     "notebook": "nbflow.authoring.task",
     "parallel": "nbflow.authoring.words",
+    "serve_activity": "nbflow.worker.serve",
     "task": "nbflow.authoring.task",
     "wait": "nbflow.authoring.words",
 }

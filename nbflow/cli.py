@@ -1,4 +1,4 @@
-"""The shell's door: ``nbflow run``, ``list``, ``show``, ``history``, ``stop``, ``redrive``, ``server`` and so on.
+"""The shell's door: ``nbflow run``, ``list``, ``show``, ``history``, ``stop``, ``redrive``, ``server``, ``worker``.
 
 What was asked for goes to standard output, everything else to standard error. Exit codes: 0; 1, it did not succeed or
 could not be done; 2, the command line is wrong; 130, interrupted. What a command needs is imported when it runs, so
@@ -17,6 +17,7 @@ import typer
 
 import nbflow as nf
 from nbflow import files
+from nbflow.cli_worker import worker
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -369,6 +370,9 @@ def env(host: Host = HOST, port: Port = PORT, store: Store = None) -> None:
     from nbflow.server.keys import file_beside, keys_in
 
     typer.echo(exports(url_of(host, port), keys_in(file_beside(nf.connect(store).url))))
+
+
+app.command()(worker)
 
 
 # --- reading

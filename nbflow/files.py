@@ -1,5 +1,6 @@
 """What the shell runs: the flow or state machine that a file defines, be it ASL, Python or a notebook."""
 
+import importlib
 import importlib.util
 import sys
 import traceback
@@ -16,6 +17,39 @@ Runnable: TypeAlias = "nf.StateMachine | nf.Flow[..., Any]"
 
 CODE: Final = (".py", ".ipynb")
 """Files that define flows and state machines in Python."""
+
+
+def function_in(text: str) -> Any:
+    """The function or nf.task that ``MODULE:NAME`` or ``FILE.py:NAME`` names.
+
+    Raises typer.BadParameter if there is none, and NbflowError if the module cannot be run.
+    """
+    place, _, name = text.rpartition(":")
+    if not place:
+        raise typer.BadParameter(f"{text!r} is written as MODULE:NAME or FILE.py:NAME", param_hint="FUNCTION")
+    module = _load(Path(place), "FUNCTION") if place.endswith(".py") else _import(place)
+    function = getattr(module, name, None)
+    if not callable(function):
+        what = "no function" if function is None else f"{name} as {function!r:.60}, and no function,"
+        raise typer.BadParameter(f"{place} defines {what} {name!r}", param_hint="FUNCTION")
+    return function
+
+
+def _import(name: str) -> ModuleType:
+    """Import a module, with the working directory importable, as ``python -m`` does."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except nf.NbflowError:
+        raise
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
+            raise typer.BadParameter(
+                f"there is no module {name!r} here, nor installed; of a file, write FILE.py:NAME",
+                param_hint="FUNCTION",
+            ) from error
+        raise nf.NbflowError(f"{name} cannot be imported:\n\n{_traceback(error)}") from error
 
 
 def machine_in(file: str, tasks: Path | None) -> Runnable:
@@ -72,16 +106,16 @@ def _chosen(names: Mapping[str, Any], path: str, wanted: str) -> Runnable:
     raise typer.BadParameter(f"{path} defines {what}{known}", param_hint="FILE")
 
 
-def _load(path: Path) -> ModuleType:
+def _load(path: Path, hint: str = "--tasks") -> ModuleType:
     """Run a Python file as a module, with its folder importable, as ``python FILE`` does."""
     if not path.is_file():
-        raise typer.BadParameter(f"there is no file {path}", param_hint="--tasks")
+        raise typer.BadParameter(f"there is no file {path}", param_hint=hint)
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None:
-        raise typer.BadParameter(f"{path} is no Python file", param_hint="--tasks")
+        raise typer.BadParameter(f"{path} is no Python file", param_hint=hint)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     try:

@@ -416,9 +416,39 @@ def test_what_succeeded_is_not_redriven(shell: Shell) -> None:
 
 def test_help_and_version(shell: Shell) -> None:
     assert shell("--version") == Result(0, f"nbflow {nf.__version__}\n", "")
-    for command in ("run", "list", "show", "history", "stop", "validate"):
+    for command in ("run", "list", "show", "history", "stop", "validate", "server", "env", "worker"):
         assert command in shell("--help").out
         assert shell(command, "--help").code == 0
+
+
+# --- a worker
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["flows.py:double"], 1, "there is no activity a in the store sqlite:///{folder}/.nbflow/nbflow.sqlite; there are none. `nbflow worker --create` makes it"),
+        (["flows:double"], 1, "there is no activity a in the store"),
+        (["double"], 2, "'double' is written as MODULE:NAME or FILE.py:NAME"),
+        (["none.py:double"], 2, "there is no file none.py"),
+        (["no_such_module:double"], 2, "there is no module 'no_such_module' here, nor installed"),
+        (["flows:triple"], 2, "flows defines no function 'triple'"),
+        (["flows:LAMBDA"], 2, "and no function, 'LAMBDA'"),
+        (["bad.py:f"], 1, "bad.py cannot be run"),
+        (["bad:f"], 1, "bad cannot be imported"),
+        (["flows:double", "--concurrency", "0"], 2, "greater than or equal to 1"),
+        (["flows:double", "--url", "there"], 1, "'there' is no URL of a server"),
+    ],
+)  # fmt: skip
+def test_a_worker_that_cannot_work(
+    shell: Shell, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, says: str
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_SFN", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    (folder / "bad.py").write_text("import no_such_module_either")
+    result = shell("worker", "a", *arguments)
+    assert (result.code, result.out) == (code, "")
+    assert says.format(folder=folder) in result.err
 
 
 # --- real processes
@@ -689,6 +719,81 @@ def test_a_run_that_another_process_stops_ends_with_a_word(process: Start, folde
     result = child.end()
     assert (result.code, result.out) == (1, "")
     assert "execution r of wait was stopped: Enough" in result.err
+
+
+HELD = """
+import nbflow as nf
+
+
+@nf.task
+def hold(number: int) -> int:
+    import pathlib, time
+
+    print("begun", number, flush=True)
+    while not pathlib.Path("go").exists():
+        time.sleep(0.01)
+    return 2 * number
+"""
+
+
+def start_held(folder: Path, worker: Process) -> "nf.Execution":
+    """An execution whose task the worker, which makes the activity, has in hand."""
+    connect(folder)
+    worker.read_until("Ctrl-C ends it")
+    state = {"Type": "Task", "Resource": ACTIVITY, "End": True}
+    run = nf.StateMachine({"StartAt": "Hold", "States": {"Hold": state}}).start({"number": 21})
+    assert worker.child.stdout is not None
+    assert worker.child.stdout.readline() == "begun 21\n"
+    return run
+
+
+ACTIVITY = "arn:aws:states:us-east-1:000000000000:activity:hold"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_is_told_to_end_finishes_what_it_has(
+    process: Start, folder: Path, number: signal.Signals
+) -> None:
+    (folder / "held.py").write_text(HELD)
+    worker = process("-m", "nbflow.cli", "worker", "hold", "held:hold", "--create", "--name", "me")
+    run = start_held(folder, worker)
+    worker.child.send_signal(number)
+    worker.read_until("takes no more, and finishes 1 task(s); Ctrl-C again leaves them")
+    (folder / "go").touch()
+    assert run.result() == 42
+    result = worker.end()
+    assert result.code == 0
+    assert "nbflow: a task of hold is done, in " in result.err
+    assert result.err.endswith("nbflow: the worker has ended: 1 done, 0 failed\n")
+
+
+def test_a_worker_that_is_told_twice_leaves_what_it_has(process: Start, folder: Path) -> None:
+    (folder / "held.py").write_text(HELD)
+    worker = process("-m", "nbflow.cli", "worker", "hold", "held.py:hold", "--create")
+    run = start_held(folder, worker)
+    worker.child.send_signal(signal.SIGINT)
+    worker.read_until("takes no more")
+    worker.child.send_signal(signal.SIGINT)
+    result = worker.end()
+    assert result.code == 130
+    assert (
+        "nbflow: leaves 1 task(s), which end by their timeouts or missed heartbeats; 0 done, 0 failed\n"
+        in result.err
+    )
+    assert run.status == "RUNNING"
+    run.stop()
+
+
+def test_an_idle_worker_ends_at_once_also_with_a_server(process: Start, folder: Path) -> None:
+    """It does not wait for the end of its poll, which takes a minute."""
+    server = process("-m", "nbflow.cli", "server", "--port", "0")
+    assert server.child.stderr is not None
+    url = server.child.stderr.readline().split()[-1]
+    worker = process("-m", "nbflow.cli", "worker", "hold", "flows:double", "--create", "--url", url)
+    worker.read_until("Ctrl-C ends it")
+    worker.child.send_signal(signal.SIGINT)
+    result = worker.end()
+    assert (result.code, result.err) == (0, "nbflow: the worker has ended: 0 done, 0 failed\n")
 
 
 def test_a_script_without_a_main_guard_gets_an_explanation(process: Start, folder: Path) -> None:

@@ -135,7 +135,15 @@ def pack(value: object, shelf: Shelf, *, name: str = "result") -> tuple[Json, li
     return json, list({artifact.sha256: artifact for _, artifact in shelved.values()}.values())
 
 
-def _packed(value: Any, path: _Path, shelf: Shelf, shelved: _Shelved) -> Json:
+def plain(value: object, *, name: str = "result") -> Json:
+    """The value as JSON, where nothing may travel by reference.
+
+    Raises NotJson as :func:`pack` does, and for every leaf that JSON cannot hold.
+    """
+    return _packed(value, (name,), None, {})
+
+
+def _packed(value: Any, path: _Path, shelf: Shelf | None, shelved: _Shelved) -> Json:
     if value is None or value is True or value is False:
         return value
     if isinstance(value, str):
@@ -155,9 +163,19 @@ def _packed(value: Any, path: _Path, shelf: Shelf, shelved: _Shelved) -> Json:
         return [_packed(item, (*path, at), shelf, shelved) for at, item in enumerate(value)]
     if (number := _numpy_number(value)) is not None:
         return _packed(number, path, shelf, shelved)
+    if shelf is None:
+        raise _not_json(
+            path,
+            f"{_article(type(value).__name__)}, which JSON cannot hold. Return plain data: numbers, texts, lists, and "
+            "dicts with texts as keys",
+        )
     if id(value) not in shelved:
         shelved[id(value)] = (value, _put(value, path, shelf))
     return reference(shelved[id(value)][1])
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
 
 
 def _text(text: str, path: _Path) -> str:

@@ -48,17 +48,21 @@ def _task(scope: Scope, node: ast.Call, task: Task[..., Any] | Notebook, sink: S
     machine = scope.machine
     call = hoist_children(scope, node)
     arguments = _bound(scope, call, task)
-    name = machine.bind(task, task.name)
+    name = "" if task.activity else machine.bind(task, task.name)
     state: State = {"Type": "Task"}
     if comment := _first_line(task):
         state["Comment"] = comment
-    state["Resource"] = ARN + name
+    state["Resource"] = task.activity or ARN + name
     state["Arguments"] = {each: materialise(scope, value).value for each, value in arguments.items()}
     if task.timeout is not None:
         state["TimeoutSeconds"] = task.timeout
+    if task.heartbeat is not None:
+        state["HeartbeatSeconds"] = task.heartbeat
     if task.retry:
         state["Retry"] = catches.retry(machine, task)
-    kind = kinds.of_result(task.function).promised("task", name) if isinstance(task, Task) else ANY
+    kind = ANY
+    if isinstance(task, Task) and not task.activity:  # what a worker sends, nobody checks
+        kind = kinds.of_result(task.function).promised("task", name)
     if any(sink.places.values()):  # it is taken apart, because its annotation says of how many parts it is
         machine.promises |= kind.promises
     finish(

@@ -1,10 +1,11 @@
 """``@nf.task``, ``nf.notebook`` and ``nf.Retry``: Python functions and notebooks that a Task state can name."""
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeAlias, TypeVar, overload
+from typing import Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from nbflow.errors import NbflowError
 
@@ -12,6 +13,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Place: TypeAlias = Literal["dask", "local"]
+
+_ACTIVITY: Final = re.compile(r"arn:[^:]+:states:[^:]+:[0-9]{12}:activity:[^:]+")
+"""The ARN of an activity (AWS, "Step Functions resource types")."""
 
 _LONGEST: Final = 99_999_999
 """Seconds: AWS's limit of TimeoutSeconds and IntervalSeconds."""
@@ -76,8 +80,17 @@ class _Options:
     retry: tuple[Retry, ...]
     timeout: int | None
     on: Place | None
+    activity: str | None
+    """The ARN of the activity whose workers do it; None: it is done by its function."""
+    heartbeat: int | None
 
-    def __init__(self, retry: Retry | Sequence[Retry], timeout: int | None, on: Place | None) -> None:
+    def __init__(
+        self,
+        retry: Retry | Sequence[Retry],
+        timeout: int | None,
+        on: str | None,
+        heartbeat: int | None = None,
+    ) -> None:
         retries: tuple[Any, ...] = tuple(retry) if isinstance(retry, list | tuple) else (retry,)
         for index, member in enumerate(retries):
             if not isinstance(member, Retry):
@@ -86,17 +99,30 @@ class _Options:
                 raise NbflowError("an nf.Retry of all errors hides those after it: put it last")
         if timeout is not None:
             _check_whole("timeout=", timeout, 1)
-        if on not in (None, "dask", "local"):
-            raise NbflowError(f"on= is 'dask' or 'local', not {on!r}")
-        self.retry, self.timeout, self.on = retries, timeout, on
+        self.activity = on if isinstance(on, str) and _ACTIVITY.fullmatch(on) else None
+        if self.activity is None and on not in (None, "dask", "local"):
+            raise NbflowError(f"on= is 'dask', 'local' or the ARN of an activity, not {on!r}")
+        self._check_heartbeat(heartbeat, timeout)
+        self.retry, self.timeout, self.heartbeat = retries, timeout, heartbeat
+        self.on = None if self.activity else cast(Place | None, on)
+
+    def _check_heartbeat(self, heartbeat: int | None, timeout: int | None) -> None:
+        if heartbeat is None:
+            return
+        _check_whole("heartbeat=", heartbeat, 1)
+        if self.activity is None:
+            raise NbflowError("heartbeat= is for the workers of an activity: on='arn:…:activity:NAME'")
+        if timeout is not None and heartbeat >= timeout:
+            raise NbflowError(
+                f"heartbeat={heartbeat} is not less than timeout={timeout}: it would say nothing"
+            )
 
 
 class Task(_Options, Generic[P, R]):
     """A function that a Task state runs. Calling it is plain Python, and records nothing.
 
     A state that names it calls it with the members of its input (after Parameters or Arguments) as keyword arguments.
-    ``retry``, ``timeout`` (seconds) and ``on`` become part of the states that a flow makes of its calls. Raises
-    NbflowError for an option that makes no sense.
+    The options become part of the states that a flow makes of its calls. Raises NbflowError for a senseless one.
     """
 
     def __init__(
@@ -106,7 +132,8 @@ class Task(_Options, Generic[P, R]):
         *,
         retry: Retry | Sequence[Retry] = (),
         timeout: int | None = None,
-        on: Place | None = None,
+        on: str | None = None,
+        heartbeat: int | None = None,
     ) -> None:
         named = name or getattr(function, "__name__", None)
         if not callable(function) or not named:
@@ -114,7 +141,7 @@ class Task(_Options, Generic[P, R]):
         functools.update_wrapper(self, function)
         self.function = function
         self.name: str = named
-        super().__init__(retry, timeout, on)
+        super().__init__(retry, timeout, on, heartbeat)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -131,7 +158,8 @@ def task(
     name: str | None = None,
     retry: Retry | Sequence[Retry] = (),
     timeout: int | None = None,
-    on: Place | None = None,
+    on: str | None = None,
+    heartbeat: int | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[P, R] | None = None,
@@ -140,18 +168,22 @@ def task(
     name: str | None = None,
     retry: Retry | Sequence[Retry] = (),
     timeout: int | None = None,
-    on: Place | None = None,
+    on: str | None = None,
+    heartbeat: int | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
     """Mark a function as a task: ``@nf.task`` or ``@nf.task(retry=nf.Retry("ConnectionError"), timeout=60)``.
 
     ``name`` is what the definition's Lambda ARN ends with; by default the function's own name. ``retry`` says what to
     try again, ``timeout`` (seconds) how long one attempt may take, ``on`` where to run it: "dask" or "local"; by
-    default on Dask inside a Map or Parallel.
+    default on Dask inside a Map or Parallel. With the ARN of an activity, its workers do it, and the function's
+    parameters only say what they are given; ``heartbeat`` (seconds) is how long a worker may then be silent.
     """
     if function is not None:
         return Task(function)
-    options = _Options(retry, timeout, on)  # a mistake shows where it is written
-    return lambda function: Task(function, name, retry=options.retry, timeout=timeout, on=on)
+    options = _Options(retry, timeout, on, heartbeat)  # a mistake shows where it is written
+    return lambda function: Task(
+        function, name, retry=options.retry, timeout=timeout, on=on, heartbeat=heartbeat
+    )
 
 
 class Notebook(_Options):
@@ -172,6 +204,8 @@ class Notebook(_Options):
         self.path = path
         self.name = name or path.stem
         super().__init__(retry, timeout, on)
+        if self.activity:
+            raise NbflowError("the workers of an activity do functions; a notebook runs on 'dask' or 'local'")
 
     def __call__(self, **parameters: object) -> NoReturn:
         """Raises NbflowError: a notebook runs as a step of a flow only."""

@@ -154,6 +154,11 @@ class Connection:
         )
 
     @property
+    def closed(self) -> bool:
+        """Whether it has been closed: nothing more is recorded by it."""
+        return self._closed
+
+    @property
     def running(self) -> list[str]:
         """The ARNs of the executions that were started here and have not ended, here or by another process."""
         return [arn for arn in self.engine.running if self.row(arn).status == "RUNNING"]
@@ -226,6 +231,13 @@ def current() -> Connection:
         return _current or connect()
 
 
+def store_url() -> str:
+    """The URL of the default connection's store; of the store that it would have, if there is none yet."""
+    with _lock:
+        present = _current
+    return present.url if present else os.environ.get("NBFLOW_URL") or _url_in(store_folder(Path.cwd()))
+
+
 def disconnect() -> None:
     """Close the default connection; the next use makes a new one."""
     global _current
@@ -259,6 +271,10 @@ def _default_url() -> str:
             f"the store's folder {folder} cannot be made: {error.strerror}; choose another with "
             "nf.connect('sqlite:///PATH'), --store or NBFLOW_URL"
         ) from error
+    return _url_in(folder)
+
+
+def _url_in(folder: Path) -> str:
     return f"sqlite:///{folder / 'nbflow.sqlite'}"
 
 

@@ -228,6 +228,10 @@ def _check_bindings(named: Mapping[str, str], tasks: Mapping[str, Bound]) -> Non
     for name, bound in tasks.items():
         if name not in used and not invoked:
             problems.append(f"tasks[{name!r}] is not named by any Task state")
+        if isinstance(bound, Task) and bound.activity:
+            problems.append(
+                f"tasks[{name!r}] is done by an activity: the state's Resource is {bound.activity}"
+            )
         if not callable(bound) and not isinstance(bound, Notebook):
             problems.append(f"tasks[{name!r}] is {reprlib.repr(bound)}, which cannot be called")
     if problems:

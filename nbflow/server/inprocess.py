@@ -5,7 +5,8 @@ only the socket and the signature are left out.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,15 +15,16 @@ from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 
-from nbflow.client.connection import current
+from nbflow.client.connection import current, store_url
 from nbflow.server.keys import file_beside, keys_in
-from nbflow.server.protocol import Request, respond
+from nbflow.server.protocol import Call, Request, respond
 from nbflow.service.arns import REGION
+
+ENDPOINT: Final = "AWS_ENDPOINT_URL_SFN"
+"""The variable that leads AWS clients to a server (AWS, "Service-specific endpoints")."""
 
 _LONGEST_ANSWER: Final = 310
 """Seconds: a synchronous execution may take five minutes (AWS, StartSyncExecution)."""
-
-_ENDPOINT: Final = "AWS_ENDPOINT_URL_SFN"
 
 
 def boto3_client(url: str | None = None, **options: Any) -> Any:
@@ -30,37 +32,55 @@ def boto3_client(url: str | None = None, **options: Any) -> Any:
 
     ``url``: a server's, such as ``http://127.0.0.1:8083``; by default ``$AWS_ENDPOINT_URL_SFN`` (``nbflow env`` sets
     it), and without either this process itself, on the store of ``nf.connect``. The keys for a server are those of the
-    environment if that is what named the server, else those beside the store. ``options`` are boto3's own.
+    environment if that is what named the server, or if there are none beside the store. ``options`` are boto3's own.
     """
-    session = botocore.session.Session()
-    options.setdefault("region_name", REGION)
-    given: Config | None = options.pop("config", None)
-    if url is None and not os.environ.get(_ENDPOINT):
-        alone = Config(
-            signature_version=UNSIGNED, retries={"total_max_attempts": 1}, inject_host_prefix=False
-        )
-        client = session.create_client(
-            "stepfunctions", config=alone.merge(given or Config()), endpoint_url="http://nbflow", **options
-        )
-        client.meta.events.register("before-send.sfn", _answer)
-        return client
-    if url is not None and "aws_access_key_id" not in options:
-        keys = keys_in(file_beside(current().url))
+    if url is None and not os.environ.get(ENDPOINT):
+        return local_client(lambda action, parameters: current().service.call(action, parameters), **options)
+    file = keys_file(url)
+    if file is not None and "aws_access_key_id" not in options:
+        keys = keys_in(file)
         options |= {"aws_access_key_id": keys.access_key, "aws_secret_access_key": keys.secret_key}
     patient = Config(inject_host_prefix=False, read_timeout=_LONGEST_ANSWER)
-    return session.create_client(
-        "stepfunctions", config=patient.merge(given or Config()), endpoint_url=url, **options
-    )
+    return _client(patient, url, options)
 
 
-def _answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+def keys_file(url: str | None) -> Path | None:
+    """Where the keys for a server lie: beside the store. None: they are the environment's."""
+    if url is None or url == os.environ.get(ENDPOINT):
+        return None
+    file = file_beside(store_url())
+    return file if file.exists() else None
+
+
+def local_client(call: Call, **options: Any) -> Any:
+    """A client whose requests are answered by ``call``, without any socket. ``options`` are boto3's own."""
+    alone = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}, inject_host_prefix=False)
+    client = _client(alone, "http://nbflow", options)
+    client.meta.events.register("before-send.sfn", lambda request, **_: _answer(request, call))
+    return client
+
+
+def _client(config: Config, url: str | None, options: dict[str, Any]) -> Any:
+    given: Config = options.pop("config", None) or Config()
+    options.setdefault("region_name", REGION)
+    session = botocore.session.Session()
+    return session.create_client("stepfunctions", config=config.merge(given), endpoint_url=url, **options)
+
+
+def _answer(request: AWSPreparedRequest, call: Call) -> AWSResponse:
     """What the server would answer."""
     body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
     address = urlsplit(request.url)
     headers = tuple((name.lower(), _text(value)) for name, value in request.headers.items())
-    read = Request(request.method, address.path, address.query, headers, body)
-    response = respond(read, lambda action, parameters: current().service.call(action, parameters))
-    return AWSResponse(request.url, response.status, response.headers, _Raw(response.body))
+    response = respond(Request(request.method, address.path, address.query, headers, body), call)
+    return answer_of(request, response.status, response.headers, response.body)
+
+
+def answer_of(
+    request: AWSPreparedRequest, status: int, headers: Mapping[str, str], body: bytes
+) -> AWSResponse:
+    """The answer to a request, for botocore to read."""
+    return AWSResponse(request.url, status, headers, _Raw(body))
 
 
 def _text(value: str | bytes) -> str:

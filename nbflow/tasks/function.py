@@ -220,32 +220,44 @@ def load(code: Code) -> Callable[..., Any]:
 
 def call(job: Job) -> object:
     """Call the function with the job's arguments; references arrive as live objects, or as nf.Ref where it says so."""
-    function = load(job.code)
-    if not job.code.keywords:
-        argument = unpack(
-            job.arguments, job.known, job.shelf, keep=bool(job.known and _first_is_ref(function))
-        )
-        return _called(function, (argument,), {}, job)
-    keep = {name for name, kind in _annotations(function) if _means_ref(kind)} if job.known else ()
+    function, code = load(job.code), job.code
+    keep: bool | set[str] = False
+    if job.known and code.keywords:
+        keep = {name for name, kind in _annotations(function) if _means_ref(kind)}
+    elif job.known:
+        keep = _first_is_ref(function)
     arguments = unpack(job.arguments, job.known, job.shelf, keep=keep)
+    return invoke(function, arguments, name=code.name, keywords=code.keywords, given=job.arguments)
+
+
+def invoke(
+    function: Callable[..., Any], arguments: object, *, name: str, keywords: bool, given: Json
+) -> object:
+    """Call a task's function: with the members of its arguments as keywords, or with them as one value.
+
+    ``given`` are the arguments as the state gives them, for messages. Raises TypeError if they do not fit, and whatever
+    the function raises.
+    """
+    if not keywords:
+        return _called(function, (arguments,), {}, given)
     if not isinstance(arguments, dict):
         raise TypeError(
-            f"{job.code.name}() takes keyword arguments, but the state's input is {_describe(job.arguments)}; "
+            f"{name}() takes keyword arguments, but the state's input is {_describe(given)}; "
             "give the state Parameters or Arguments that are an object with the function's parameter names"
         )
-    return _called(function, (), arguments, job)
+    return _called(function, (), arguments, given)
 
 
-def _called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], job: Job) -> object:
+def _called(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], given: Json
+) -> object:
     try:
         return function(*args, **kwargs)
     except TypeError as error:
         if error.__traceback__ is None or error.__traceback__.tb_next is not None:
             raise  # from inside the function; without a frame of its own, it has not been entered
-        given = (
-            f"the names {', '.join(kwargs) or '(none)'}" if job.code.keywords else _describe(job.arguments)
-        )
-        raise TypeError(f"{error}; the state's input gives it {given}") from None
+        gives = _describe(given) if args else f"the names {', '.join(kwargs) or '(none)'}"
+        raise TypeError(f"{error}; the state's input gives it {gives}") from None
 
 
 def _annotations(function: Callable[..., Any]) -> list[tuple[str, Any]]:

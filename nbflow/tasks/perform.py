@@ -33,7 +33,7 @@ def perform(job: Job) -> Outcome:
         try:
             output, artifacts = _DO[job.code.kind](job)
         except BaseException as raised:  # noqa: BLE001  # sys.exit() and KeyboardInterrupt of a task are its failures too
-            error, cause, artifacts = _failed(raised, job.expected)
+            error, cause, artifacts = failure(raised, job.expected)
     return Outcome(
         job.execution,
         job.attempt,
@@ -97,13 +97,16 @@ _DO: Final[Mapping[str, Callable[[Job], tuple[Json, list[Artifact]]]]] = {
 }
 
 
-class _Failed(NamedTuple):
+class Failed(NamedTuple):
+    """A failure as it is recorded."""
+
     error: str
     cause: str
     artifacts: list[Artifact]
+    """What is kept of it: of a notebook, the executed copy."""
 
 
-def _failed(raised: BaseException, expected: Sequence[str]) -> _Failed:
+def failure(raised: BaseException, expected: Sequence[str] = ()) -> Failed:
     """The failure as Lambda reports it: the exception's name, and message and traceback as a JSON text.
 
     The name is the first class of the exception that Retry or Catch lists, so that ``OSError`` means what Python means
@@ -117,8 +120,8 @@ def _failed(raised: BaseException, expected: Sequence[str]) -> _Failed:
         own, stack, artifacts = raised.error if isinstance(raised, Fail) else names[0], _stack(raised), []
         name = next((each for each in names if each in expected), own)
     if isinstance(raised, Fail) and name == own:
-        return _Failed(name[:LONGEST_ERROR], _spelt_out(_cut(raised.cause, LONGEST_CAUSE)), [])
-    return _Failed(name[:LONGEST_ERROR], _cause(_message(raised), own[:LONGEST_ERROR], stack), artifacts)
+        return Failed(name[:LONGEST_ERROR], _spelt_out(_cut(raised.cause, LONGEST_CAUSE)), [])
+    return Failed(name[:LONGEST_ERROR], _cause(_message(raised), own[:LONGEST_ERROR], stack), artifacts)
 
 
 def _class_name(kind: type) -> str:

@@ -121,6 +121,30 @@ def test_a_long_name_is_cut() -> None:
     assert diagnose(made.definition) == []
 
 
+def test_a_task_on_an_activity_names_it_as_its_resource() -> None:
+    """Its annotation is nobody's promise: what uses the result is Python."""
+    arn = "arn:aws:states:us-east-1:000000000000:activity:count"
+
+    def counted(x: Any) -> int:
+        """How many."""
+        raise NotImplementedError
+
+    world = {"count": task(on=arn, timeout=60, heartbeat=15)(counted)}
+    made = code("def flow(x):\n    n = count(x)\n    return n + 1\n", world)
+    assert made.definition["States"]["counted"] == {
+        "Type": "Task",
+        "Comment": "How many.",
+        "Resource": arn,
+        "Arguments": {"x": "{% $x %}"},
+        "TimeoutSeconds": 60,
+        "HeartbeatSeconds": 15,
+        "Assign": {"n": "{% $states.result %}"},
+        "Next": "n + 1",
+    }
+    assert (list(made.tasks), made.checks) == (["n_1"], {})
+    assert diagnose(made.definition) == []
+
+
 def test_two_tasks_of_one_name_are_numbered() -> None:
     def namesake(x: Any) -> Any:
         return [x, "namesake"]

@@ -78,8 +78,19 @@ def test_a_retry_is_a_value() -> None:
     assert pickle.loads(pickle.dumps(retry)) == retry
 
 
+ACTIVITY = "arn:aws:states:us-east-1:000000000000:activity:area"
+
+
+def test_a_task_may_be_done_by_an_activity() -> None:
+    marked = task(on=ACTIVITY, timeout=60, heartbeat=15)(area)
+    assert (marked.activity, marked.heartbeat, marked.on) == (ACTIVITY, 15, None)
+    assert marked(2, 3) == 6
+    assert (task(area).activity, task(area).heartbeat) == (None, None)
+
+
 wrong: Any = task
 wrong_retry: Any = Retry
+wrong_notebook: Any = notebook
 
 
 @pytest.mark.parametrize(
@@ -99,7 +110,13 @@ wrong_retry: Any = Retry
         (lambda: wrong(retry=[Retry(), Retry(OSError)]), "put it last"),
         (lambda: wrong(timeout=0), "timeout= is a whole number from 1"),
         (lambda: wrong(timeout=1.5), "timeout= is a whole number"),
-        (lambda: wrong(on="moon"), "'dask' or 'local', not 'moon'"),
+        (lambda: wrong(on="moon"), "'dask', 'local' or the ARN of an activity, not 'moon'"),
+        (lambda: wrong(on="activity:area"), "the ARN of an activity, not 'activity:area'"),
+        (lambda: wrong(on=f"{ACTIVITY}:1"), "the ARN of an activity"),
+        (lambda: wrong(heartbeat=5), "heartbeat= is for the workers of an activity"),
+        (lambda: wrong(on=ACTIVITY, heartbeat=0.5), "heartbeat= is a whole number from 1"),
+        (lambda: wrong(on=ACTIVITY, heartbeat=9, timeout=9), "heartbeat=9 is not less than timeout=9"),
+        (lambda: wrong_notebook("a.ipynb", on=ACTIVITY), "a notebook runs on 'dask' or 'local'"),
         (lambda: notebook("a.ipynb", timeout=-1), "timeout= is a whole number"),
     ],
 )

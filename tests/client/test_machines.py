@@ -136,6 +136,11 @@ class Misfit:
 MISFITS = [
     Misfit("nothing bound", {}, ("/States/Work: nothing is bound to 'work'; pass tasks={'work': …}",)),
     Misfit("a slip", {"wrok": work}, ("(did you mean 'wrok'?)", "tasks['wrok'] is not named by any Task state")),
+    Misfit(
+        "an activity's task",
+        {"work": nf.task(on="arn:aws:states:us-east-1:000000000000:activity:w")(work)},
+        ("tasks['work'] is done by an activity: the state's Resource is arn:aws:states:",),
+    ),
     Misfit("one too many", {"work": work, "play": work}, ("tasks['play'] is not named by any Task state",)),
     Misfit("not callable", {"work": 3}, ("tasks['work'] is 3, which cannot be called",)),
     Misfit("a service", {}, ("/States/Work: arn:aws:states:::sqs:sendMessage is a service",), "arn:aws:states:::sqs:sendMessage"),

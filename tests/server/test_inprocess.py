@@ -28,6 +28,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeService:
     service = FakeService()
     connection = SimpleNamespace(service=service, url=f"sqlite:///{tmp_path / 'nbflow.sqlite'}")
     monkeypatch.setattr(inprocess, "current", lambda: connection)
+    monkeypatch.setattr(inprocess, "store_url", lambda: connection.url)
     return service
 
 
@@ -104,6 +105,20 @@ def test_a_server_by_the_environment(
         monkeypatch.setenv(name, value)
     assert boto3_client().list_state_machines()["stateMachines"]
     assert len(there.calls) == 1
+
+
+def test_a_machine_without_a_store_has_the_environments_keys(
+    served: tuple[str, FakeService], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, there = served
+    for name, value in variables(url, keys_in(tmp_path / "credentials")).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(inprocess, "store_url", lambda: f"sqlite:///{tmp_path}/elsewhere/nbflow.sqlite")
+    assert boto3_client(url).list_state_machines()["stateMachines"]
+    monkeypatch.delenv("AWS_ENDPOINT_URL_SFN")
+    assert boto3_client(url).list_state_machines()["stateMachines"]
+    assert len(there.calls) == 2
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_servers_keys_can_be_given(served: tuple[str, FakeService]) -> None:
