@@ -331,7 +331,7 @@ class Engine:
 
     def _mind_the_store(self) -> None:
         """While executions are live here, what other processes tell them is to be heard."""
-        wanted = any(live.kept for live in self._turns.live.values())
+        wanted = any(live.kept for live in list(self._turns.live.values()))  # others add to it
         if wanted and not self._watching:
             self._watch.subscribe(self.heed)
         elif self._watching and not wanted:

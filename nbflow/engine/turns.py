@@ -155,7 +155,7 @@ class Turns:
         now = self._clock.now()
         while self._later:
             self._later.popleft()()
-        if now >= self._paused_until:
+        if now >= self._paused_until and self._something_outside(now):
             self._listen()
         while self._timers and self._timers[0][0] <= now:
             due, execution = heapq.heappop(self._timers)
@@ -178,6 +178,12 @@ class Turns:
                 self._with_mail[execution] = live
             elif arrival.inbox is not None:
                 self._unheard.append(arrival.inbox)
+
+    def _something_outside(self, now: float) -> bool:
+        due = self.outside.next_due
+        return bool(
+            self.outside.changed or self._unsettled or self._unheard or (due is not None and due <= now)
+        )
 
     def _listen(self) -> None:
         """Take in what has come from outside, and delete what had nothing to say."""

@@ -172,7 +172,7 @@ def enter_task(turn: Turn, frame: Frame, state: model.Task) -> Outcome:
     if isinstance(given, Failure):
         return given
     arguments, timeout, heartbeat, credentials = given
-    if wrong := wrong_parameters(state.resource, arguments):
+    if named.service and (wrong := wrong_parameters(state.resource, arguments)):
         unfit = f"The Parameters '{compact(arguments)}' could not be used to start the Task"
         return Failure(retries.TERMINAL, f"{unfit}: [{', '.join(wrong)}]")
     origin: records.Origin = "input" if arguments is frame.data else "value"

@@ -128,7 +128,16 @@ def _encoded(append: Append) -> list[_Write]:
         writes.append(_Write(_CLOSE, ended))
     writes += [_Write(_LOG, {"of_arn": arn, "attempt": log.attempt, "text": log.text}) for log in append.logs]
     writes += [_Write(_SHELVE, {name: getattr(row, name) for name in _ARTIFACT}) for row in append.artifacts]
-    return writes + _outside_writes(append)
+    if (
+        append.consumed
+        or append.tokens
+        or append.closed_tokens
+        or append.map_runs
+        or append.told
+        or append.settled
+    ):
+        writes += _outside_writes(append)
+    return writes
 
 
 def _outside_writes(append: Append) -> list[_Write]:
