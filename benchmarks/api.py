@@ -51,6 +51,7 @@ def measure(say: Say, starts: int = 300, rounds: int = 5, tasks: int = 60) -> No
             client = _client(ours, Path(folder))
             _starts(say, client, _client(floor, Path(folder)), starts, rounds)
             _wake_ups(say, client, _client(ours, Path(folder)), tasks)
+        _wake_ups_in_process(say, Path(folder), tasks)
 
 
 def _starts(say: Say, client: Any, idle: Any, count: int, rounds: int) -> None:
@@ -100,7 +101,38 @@ def _wake_ups(say: Say, client: Any, worker: Any, count: int) -> None:
     latencies.sort()
     middle, late = statistics.median(latencies), latencies[int(count * 0.95)]
     figure = f"p50 {middle:.1f} ms, p95 {late:.1f} ms"
-    say("from an activity's task queued to the worker's answer", figure, middle, ("<=", 2))
+    say("from an activity's task queued to its worker, by HTTP and boto3", figure, middle, ("<=", 2))
+
+
+def _wake_ups_in_process(say: Say, folder: Path, count: int) -> None:
+    """The same without HTTP and boto3: from the engine's decision to the waiting thread that has the task."""
+    from nbflow.client.connection import Connection
+
+    connection = Connection(f"sqlite:///{folder}/alone.sqlite")
+    call, taken, latencies = connection.service.call, [0.0], []
+    activity = call("CreateActivity", {"name": "a"})["activityArn"]
+    task = {"Type": "Task", "Resource": activity, "End": True}
+    definition = json.dumps({"StartAt": "T", "States": {"T": task}})
+    machine = call("CreateStateMachine", {"name": "w", "definition": definition, "roleArn": ROLE})
+
+    def work(done: threading.Event) -> None:
+        given = call("GetActivityTask", {"activityArn": activity})
+        taken[0] = time.time()
+        call("SendTaskSuccess", {"taskToken": given["taskToken"], "output": "1"})
+        done.set()
+
+    for _ in range(count):
+        done = threading.Event()
+        threading.Thread(target=work, args=(done,)).start()
+        time.sleep(0.02)  # it waits
+        arn = call("StartExecution", {"stateMachineArn": machine["stateMachineArn"]})["executionArn"]
+        done.wait()
+        events = call("GetExecutionHistory", {"executionArn": arn})["events"]
+        [queued] = [event for event in events if event["type"] == "ActivityScheduled"]
+        latencies.append((taken[0] - queued["timestamp"]) * 1000)
+    connection.close()
+    middle = statistics.median(latencies)
+    say("from an activity's task queued to the thread that has it", f"p50 {middle:.1f} ms", middle, ("<=", 2))
 
 
 def _client(port: int, folder: Path) -> Any:

@@ -18,7 +18,7 @@ from nbflow.language.values import Json
 from nbflow.machine.context import timestamp
 from nbflow.machine.history import Event
 from nbflow.machine.records import Record, decode
-from nbflow.machine.trace import Trace, Visit
+from nbflow.machine.trace import Trace, Visit, culprit
 from nbflow.service.arns import names_of
 from nbflow.store.port import ExecutionRow
 
@@ -241,7 +241,7 @@ class Execution:
     @property
     def failed(self) -> "Step | None":
         """The innermost step that made it fail; None unless it is FAILED."""
-        culprit = _culprit(self.trace.visits)
+        culprit = culprit(self.trace.visits)
         return None if culprit is None else Step(self, [culprit])
 
     def __getitem__(self, name: str) -> "Step":
@@ -345,18 +345,6 @@ def _readable(cause: str | None) -> str:
     stack = "\n".join(line.rstrip("\n") for line in parsed.get("stackTrace", [])).rstrip()
     more = len(stack.splitlines()) > len(message.splitlines())  # otherwise it is the message once more
     return f": {message}" + (f"\n\n{stack}" if more else "")
-
-
-def _culprit(visits: list[Visit]) -> Visit | None:
-    """The visit in which the failure of the last of these visits began: down through Maps and Parallels."""
-    if not visits or visits[-1].status != "FAILED":
-        return None
-    outer = visits[-1]
-    for inner in outer.branches.values():
-        found = _culprit(inner)
-        if found is not None and (found.error, found.cause) == (outer.error, outer.cause):
-            return found  # one with another error was tolerated
-    return outer
 
 
 class Step:

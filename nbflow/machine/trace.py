@@ -6,7 +6,7 @@ holds the visits of its branches or iterations. It is built record by record, so
 back are the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -268,3 +268,15 @@ def _abort_below(visit: Visit, at: float) -> None:
             if inner.exited_at is None:
                 _close(inner, "ABORTED", at)
             _abort_below(inner, at)
+
+
+def culprit(visits: Sequence[Visit]) -> Visit | None:
+    """The visit in which the failure of the last of these visits began: down through Maps and Parallels."""
+    if not visits or visits[-1].status != "FAILED":
+        return None
+    outer = visits[-1]
+    for inner in outer.branches.values():
+        found = culprit(inner)
+        if found is not None and (found.error, found.cause) == (outer.error, outer.cause):
+            return found  # one with another error was tolerated
+    return outer

@@ -392,7 +392,7 @@ def test_a_map_of_children(office: Office) -> None:
         office, {"Type": "Map", "ItemProcessor": processor, "End": True}, json.dumps(list(range(20)))
     )
     assert output(office, run) == list(range(20))
-    assert office.store.inbox() == []
+    office.until(lambda: office.store.inbox() == [])
 
 
 def test_the_failure_of_one_stops_the_others(office: Office) -> None:
