@@ -241,8 +241,8 @@ class Execution:
     @property
     def failed(self) -> "Step | None":
         """The innermost step that made it fail; None unless it is FAILED."""
-        culprit = culprit(self.trace.visits)
-        return None if culprit is None else Step(self, [culprit])
+        visit = culprit(self.trace.visits)
+        return None if visit is None else Step(self, [visit])
 
     def __getitem__(self, name: str) -> "Step":
         """The latest visit of the state with this name, at any depth."""
