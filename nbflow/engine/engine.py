@@ -199,7 +199,9 @@ class Engine:
             return live.ended
         with self._lock:
             self._check_open()
-            return self._turns.live.setdefault(row.arn, live).ended
+            adopted = self._turns.live.setdefault(row.arn, live)
+        self._turns.outside.adopt(row.arn)
+        return adopted.ended
 
     def redrive(
         self,

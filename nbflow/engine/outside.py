@@ -16,7 +16,7 @@ from nbflow.engine.rows import spelt
 from nbflow.language.integrations import integration
 from nbflow.language.paths import compact
 from nbflow.machine import facts, orders
-from nbflow.store.port import Settled, Store, TokenRow
+from nbflow.store.port import InboxRow, Settled, Store, TokenRow
 
 
 class Outside:
@@ -29,6 +29,8 @@ class Outside:
         self._clock = clock
         self._read = 0
         """The id of the last inbox row that was looked at."""
+        self._adopted: set[str] = set()
+        """Executions whose rows were perhaps passed over, before they were this engine's."""
         self._timers: list[tuple[float, str]] = []
         """When tokens are to be looked at."""
 
@@ -42,18 +44,26 @@ class Outside:
 
         The rest is for other engines, or, of executions that have ended, for nobody, and deleted.
         """
+        while self._adopted:
+            arn = next(iter(self._adopted))
+            for row in self._store.inbox_of(arn):
+                if row.id <= self._read and arn in known:
+                    yield arn, _arrival(row)
+            self._adopted.discard(arn)
         while self.changed:
             self.changed = False
             for row in self._store.inbox(self._read):
                 self.changed = True
                 if row.execution in known:
-                    fact = facts.decode(row.fact)
-                    if row.attempt is not None:
-                        fact = msgspec.structs.replace(fact, attempt=row.attempt)
-                    yield row.execution, Arrival(fact, inbox=row.id)
+                    yield row.execution, _arrival(row)
                 elif row.ended:
                     self._store.forget([row.id])
                 self._read = row.id  # not before it is taken: whoever takes it may fail
+
+    def adopt(self, execution: str) -> None:
+        """An execution is this engine's from now on: what has arrived for it before is to be heard."""
+        self._adopted.add(execution)
+        self.changed = True
 
     def settle(self, token: str, fact: facts.Fact) -> None:
         """End a task from here; if somebody was quicker, nothing happens. Raises StoreError."""
@@ -112,3 +122,10 @@ class Outside:
         later = self._store.token(row.token)  # a heartbeat was quicker, or whoever ended it
         if later is not None and later.state == "open":
             self.watch(later)
+
+
+def _arrival(row: InboxRow) -> Arrival:
+    fact = facts.decode(row.fact)
+    if row.attempt is not None:
+        fact = msgspec.structs.replace(fact, attempt=row.attempt)
+    return Arrival(fact, inbox=row.id)

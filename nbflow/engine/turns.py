@@ -193,8 +193,12 @@ class Turns:
             self._inbox.extend(self._unsettled)
             self._unsettled = []
             self.outside.expire()
-            for execution, arrival in self.outside.arrivals(self.live):
-                self._inbox.append((execution, self._told(self.live[execution], arrival)))
+            said = deque[tuple[str, Arrival]]()
+            try:
+                for execution, arrival in self.outside.arrivals(self.live):
+                    said.append((execution, self._told(self.live[execution], arrival)))
+            finally:  # before what was asked for here meanwhile: a stop does not undo what had been accepted
+                self._inbox.extendleft(reversed(said))
             if self._unheard:
                 self._store.forget(self._unheard)
                 self._unheard = []

@@ -433,6 +433,10 @@ class Tokens(Protocol):
         """What has arrived with an id greater than ``after``."""
         ...
 
+    def inbox_of(self, execution: str) -> list[InboxRow]:
+        """All that has arrived for an execution and that it has not taken in."""
+        ...
+
     def forget(self, ids: Collection[int]) -> None:
         """Delete inbox rows that have changed nothing."""
         ...

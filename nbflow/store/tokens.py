@@ -104,10 +104,10 @@ _inbox = (
         schema.executions.c.stopped_at.is_not(null()),
     )
     .join(schema.executions, schema.executions.c.id == schema.inbox.c.execution)
-    .where(schema.inbox.c.id > bindparam("after"))
     .order_by(schema.inbox.c.id)
 )
-_INBOX: Final = f"{compiled(_inbox)} LIMIT {_PAGE}"
+_INBOX: Final = f"{compiled(_inbox.where(schema.inbox.c.id > bindparam('after')))} LIMIT {_PAGE}"
+_INBOX_OF: Final = compiled(_inbox.where(schema.executions.c.arn == bindparam("arn")))
 
 
 class SqlTokens(SqlRegistry):
@@ -169,10 +169,11 @@ class SqlTokens(SqlRegistry):
 
     def inbox(self, after: int = 0) -> list[InboxRow]:
         with self._driver() as driver:
-            return [
-                InboxRow(row[0], row[1], row[2], row[3], bool(row[4]))
-                for row in driver.execute(_INBOX, {"after": after})
-            ]
+            return [_inbox_row(*row) for row in driver.execute(_INBOX, {"after": after})]
+
+    def inbox_of(self, execution: str) -> list[InboxRow]:
+        with self._driver() as driver:
+            return [_inbox_row(*row) for row in driver.execute(_INBOX_OF, {"arn": execution})]
 
     def forget(self, ids: Collection[int]) -> None:
         self._write(*(delete(schema.inbox).where(schema.inbox.c.id == id) for id in ids))
@@ -195,6 +196,10 @@ class SqlTokens(SqlRegistry):
         if self._observer is not None:
             self._observer.close()
         self._engine.dispose()
+
+
+def _inbox_row(id: int, execution: str, attempt: int | None, fact: str, ended: int) -> InboxRow:
+    return InboxRow(id, execution, attempt, fact, bool(ended))
 
 
 def _taken(driver: sqlite3.Connection, row: TokenRow, now: float, fact: str) -> TokenRow:

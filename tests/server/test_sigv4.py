@@ -137,7 +137,7 @@ def test_a_header_that_other_sdks_sign_counts() -> None:
     )
     assert "x-agent" in agent.header("authorization")
     sigv4.verify(agent, KEYS, time.time())
-    code, message = refusal(renamed)
+    code, message = refusal(renamed, time.time())
     assert (code, message) == ("InvalidSignatureException", MISMATCH)
 
 
@@ -147,7 +147,7 @@ def test_the_hash_of_the_body_may_be_a_header() -> None:
     body = b'{"a": 1}'
     given = signed(request(body, headers(x_amz_content_sha256=sha256(body).hexdigest())))
     sigv4.verify(given, KEYS, time.time())
-    assert refusal(given._replace(body=b'{"a": 2}'))[1] == MISMATCH
+    assert refusal(given._replace(body=b'{"a": 2}'), time.time())[1] == MISMATCH
 
 
 def test_unsigned_headers_may_change_on_the_way() -> None:

@@ -374,3 +374,23 @@ def test_an_invocation_of_what_is_not_bound(office: Office, name: Json) -> None:
         described["cause"]
         == f"no function is bound to the function {called!r}; pass it in tasks= of the StateMachine"
     )
+
+
+def test_what_was_accepted_before_a_stop_counts(office: Office, tmp_path: Path) -> None:
+    """The process that ran the execution is gone; another takes the result in, and only then the stop."""
+    activity = office.call("CreateActivity", name="work")["activityArn"]
+    states = {"T": {"Type": "Task", "Resource": activity, "Next": "P"}, "P": {"Type": "Pass", "End": True}}
+    run = office.start(office.machine({"StartAt": "T", "States": states}))
+    token = office.call("GetActivityTask", activityArn=activity)["taskToken"]
+    office.settled()
+    office.engine.close()
+    other = Office(tmp_path)
+    other.engine.open()
+    other.settled()  # it has looked at the inbox before
+    assert other.call("SendTaskSuccess", taskToken=token, output='"in time"') == {}
+    other.settled()
+    other.call("StopExecution", executionArn=run)
+    ended = other.call("DescribeExecution", executionArn=run)
+    assert (ended["status"], ended["output"]) == ("SUCCEEDED", '"in time"')
+    assert other.store.inbox() == []
+    other.close()
