@@ -16,7 +16,8 @@ from nbflow.engine.rows import spelt
 from nbflow.language.integrations import integration
 from nbflow.language.paths import compact
 from nbflow.machine import facts, orders
-from nbflow.store.port import Settled, Store, TokenRow
+from nbflow.machine.step import DATA_LIMIT
+from nbflow.store.port import InboxRow, Settled, Store, TokenRow
 
 
 class Outside:
@@ -47,10 +48,7 @@ class Outside:
             for row in self._store.inbox(self._read):
                 self.changed = True
                 if row.execution in known:
-                    fact = facts.decode(row.fact)
-                    if row.attempt is not None:
-                        fact = msgspec.structs.replace(fact, attempt=row.attempt)
-                    yield row.execution, Arrival(fact, inbox=row.id)
+                    yield row.execution, Arrival(_fact(row), inbox=row.id)
                 elif row.ended:
                     self._store.forget([row.id])
                 self._read = row.id  # not before it is taken: whoever takes it may fail
@@ -112,3 +110,12 @@ class Outside:
         later = self._store.token(row.token)  # a heartbeat was quicker, or whoever ended it
         if later is not None and later.state == "open":
             self.watch(later)
+
+
+def _fact(row: InboxRow) -> facts.Fact:
+    """What the row says. A result that its sender's thread could just read, and this one cannot, fails its task."""
+    try:
+        fact = facts.decode(row.fact)
+    except RecursionError:
+        fact = facts.TaskFailed(0, DATA_LIMIT, "The result of the task is nested too deeply.")
+    return fact if row.attempt is None else msgspec.structs.replace(fact, attempt=row.attempt)

@@ -8,7 +8,7 @@ import pytest
 
 from nbflow.language.values import Json
 from nbflow.service.arns import execution_arn
-from tests.service.support import TASK, WAIT, WORK, Office
+from tests.service.support import PASS, TASK, WAIT, WORK, Office
 
 MAP_RUN = "arn:aws:states:us-east-1:000000000000:mapRun:m/label:1"
 STATES = "arn:aws:states:us-east-1:000000000000"
@@ -374,3 +374,21 @@ def test_an_express_machine_has_no_distributed_map(office: Office) -> None:
         "InvalidDefinition",
         True,
     )
+
+
+def test_items_nested_as_deeply_as_can_be_do_not_stop_the_engine(office: Office, tmp_path: Path) -> None:
+    """A thread that reads the items has room for a few levels more than the engine's."""
+    path = tmp_path / "items.jsonl"
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "JSONL"},
+        "Parameters": {"Uri": str(path)},
+    }
+    machine = office.machine(mapped(PASS, ItemReader=reader))
+    errors = set()
+    for depth in range(965, 1000):
+        path.write_text("[" * depth + "]" * depth)
+        run = office.start(machine)
+        office.ended(run)
+        errors.add(office.call("DescribeExecution", executionArn=run).get("error"))
+    assert errors <= {None, "States.Runtime", "States.DataLimitExceeded", "States.ItemReaderFailed"}
