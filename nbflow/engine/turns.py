@@ -145,8 +145,18 @@ class Turns:
     def leave(self) -> None:
         """Forget all executions: the engine is closed."""
         self._deliver()  # whoever asks for a redrive waits for an answer
+        while (
+            self._some_are_told_to_stop
+        ):  # children of what has been stopped: else they would be RUNNING for ever
+            self.turn()
+            self._deliver()
         for live in list(self.live.values()):
             self.drop(live, EngineError(f"{live.row.arn} was left as last recorded: its engine was closed"))
+
+    @property
+    def _some_are_told_to_stop(self) -> bool:
+        able = [live for live in self._with_mail.values() if not live.refusals]
+        return any(type(arrival.fact) is facts.Stop for live in able for arrival in live.mailbox)
 
     # --- take in
 
