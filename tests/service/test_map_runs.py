@@ -392,3 +392,21 @@ def test_items_nested_as_deeply_as_can_be_do_not_stop_the_engine(office: Office,
         office.ended(run)
         errors.add(office.call("DescribeExecution", executionArn=run).get("error"))
     assert errors <= {None, "States.Runtime", "States.DataLimitExceeded", "States.ItemReaderFailed"}
+
+
+def test_a_stop_of_what_a_killed_process_ran_ends_all_that_it_had_started(
+    office: Office, other: Office
+) -> None:
+    """A Map Run, whose children wait for executions."""
+    child = office.machine(WAIT, "child")
+    nested = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution.sync",
+        "Parameters": {"StateMachineArn": child},
+        "End": True,
+    }
+    run, _ = begin(office, mapped({"StartAt": "N", "States": {"N": nested}}))
+    office.until(lambda: len(office.store.executions()) == 5)
+    office.engine.close()
+    other.call("StopExecution", executionArn=run)
+    assert [row.status for row in other.store.executions()] == ["ABORTED"] * 5
