@@ -364,5 +364,12 @@ class Turns:
             run = live.machine.run
             if run.ready:  # GoOn, once for all steps of the turn
                 self.put(live.row.arn, Arrival(facts.Continue()))
-            if run.ended and not run.cancelling:
-                self.live.pop(live.row.arn, None)
+            if run.ended and not run.cancelling and self.live.get(live.row.arn) is live:
+                self._dismiss(live)
+
+    def _dismiss(self, live: Live) -> None:
+        """It has ended, and nothing is owed. Who has asked to redrive it meanwhile is to look at what it is now."""
+        del self.live[live.row.arn]
+        self._with_mail.pop(live.row.arn, None)
+        self._unheard += [arrival.inbox for arrival in live.mailbox if arrival.inbox is not None]
+        self._turn_away(live, AlreadyExists(f"execution {live.row.arn} has gone on meanwhile"))
