@@ -45,13 +45,19 @@ def end(desk: Desk, execution_arn: str, error: str | None = None, cause: str | N
 
 
 def _stop_below(desk: Desk, row: ExecutionRow) -> None:
-    """End what an execution has left running that was ended here, and ran in another process.
+    """End what an execution that has ended has left running: it ran in another process, perhaps one that was killed.
 
     If that process lives, it starts no more children, and lets go of those that it has.
     """
     _stop_map_runs(desk, row)
     for child in desk.store.children(row.arn):
         end(desk, child)
+
+
+def stop_left(desk: Desk, row: ExecutionRow) -> None:
+    """End what an execution has left running that had ended when its process was killed. (If it is here: no need.)"""
+    if row.status != "RUNNING" and desk.engine.ended(row.arn) is None:
+        _stop_below(desk, row)
 
 
 def _stop_map_runs(desk: Desk, row: ExecutionRow) -> None:

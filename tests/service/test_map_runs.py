@@ -410,3 +410,19 @@ def test_a_stop_of_what_a_killed_process_ran_ends_all_that_it_had_started(
     office.engine.close()
     other.call("StopExecution", executionArn=run)
     assert [row.status for row in other.store.executions()] == ["ABORTED"] * 5
+
+
+@pytest.mark.parametrize("action", ["StopExecution", "RedriveExecution"])
+def test_what_a_process_left_that_was_killed_when_it_had_ended_an_execution(
+    office: Office, other: Office, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    """The end is durable, and the children have not heard of it."""
+    run, map_run = begin(office, mapped())
+    monkeypatch.setattr(office.engine._turns, "_act", lambda: None)
+    office.call("StopExecution", executionArn=run)
+    office.engine.close()
+    left = children(other, map_run)
+    assert [child["status"] for child in left] == ["RUNNING", "RUNNING"]
+    other.call(action, executionArn=run)
+    assert [child["status"] for child in children(other, map_run)] == ["ABORTED", "ABORTED"]
+    assert other.call("DescribeMapRun", mapRunArn=map_run)["status"] == "ABORTED"
