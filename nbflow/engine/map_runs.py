@@ -20,6 +20,7 @@ from nbflow.language.processors import processor
 from nbflow.language.validate import parse
 from nbflow.language.values import Chance, Json
 from nbflow.machine import Machine, distributed, facts, orders
+from nbflow.machine.step import DATA_LIMIT
 from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
 from nbflow.tasks.items import inputs, items_of
 from nbflow.tasks.job import Outcome
@@ -157,9 +158,13 @@ class MapRuns:
             self._fail(run, *distributed.EXCEEDED)
             return
         limit = min(run.row.max_concurrency or MOST_CHILDREN, MOST_CHILDREN)
-        while run.waiting and len(run.running) < limit:
-            self._start(run, run.begun, run.waiting.popleft())
-            run.begun += 1
+        try:
+            while run.waiting and len(run.running) < limit:
+                self._start(run, run.begun, run.waiting.popleft())
+                run.begun += 1
+        except RecursionError:  # the thread that has read it could just hold it
+            self._fail(run, DATA_LIMIT, f"The input of child {run.begun} is nested too deeply.")
+            return
         if not run.whole and not run.reading and len(run.waiting) < CHUNK:
             self._read(run)
         elif run.whole and not run.waiting and not run.running:

@@ -16,6 +16,7 @@ from nbflow.engine.rows import spelt
 from nbflow.language.integrations import integration
 from nbflow.language.paths import compact
 from nbflow.machine import facts, orders
+from nbflow.machine.step import DATA_LIMIT
 from nbflow.store.port import InboxRow, Settled, Store, TokenRow
 
 
@@ -48,14 +49,14 @@ class Outside:
             arn = next(iter(self._adopted))
             for row in self._store.inbox_of(arn):
                 if row.id <= self._read and arn in known:
-                    yield arn, _arrival(row)
+                    yield arn, Arrival(_fact(row), inbox=row.id)
             self._adopted.discard(arn)
         while self.changed:
             self.changed = False
             for row in self._store.inbox(self._read):
                 self.changed = True
                 if row.execution in known:
-                    yield row.execution, _arrival(row)
+                    yield row.execution, Arrival(_fact(row), inbox=row.id)
                 elif row.ended:
                     self._store.forget([row.id])
                 self._read = row.id  # not before it is taken: whoever takes it may fail
@@ -124,8 +125,10 @@ class Outside:
             self.watch(later)
 
 
-def _arrival(row: InboxRow) -> Arrival:
-    fact = facts.decode(row.fact)
-    if row.attempt is not None:
-        fact = msgspec.structs.replace(fact, attempt=row.attempt)
-    return Arrival(fact, inbox=row.id)
+def _fact(row: InboxRow) -> facts.Fact:
+    """What the row says. A result that its sender's thread could just read, and this one cannot, fails its task."""
+    try:
+        fact = facts.decode(row.fact)
+    except RecursionError:
+        fact = facts.TaskFailed(0, DATA_LIMIT, "The result of the task is nested too deeply.")
+    return fact if row.attempt is None else msgspec.structs.replace(fact, attempt=row.attempt)

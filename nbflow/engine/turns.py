@@ -145,8 +145,18 @@ class Turns:
     def leave(self) -> None:
         """Forget all executions: the engine is closed."""
         self._deliver()  # whoever asks for a redrive waits for an answer
+        while (
+            self._some_are_told_to_stop
+        ):  # children of what has been stopped: else they would be RUNNING for ever
+            self.turn()
+            self._deliver()
         for live in list(self.live.values()):
             self.drop(live, EngineError(f"{live.row.arn} was left as last recorded: its engine was closed"))
+
+    @property
+    def _some_are_told_to_stop(self) -> bool:
+        able = [live for live in self._with_mail.values() if not live.refusals]
+        return any(type(arrival.fact) is facts.Stop for live in able for arrival in live.mailbox)
 
     # --- take in
 
@@ -358,5 +368,12 @@ class Turns:
             run = live.machine.run
             if run.ready:  # GoOn, once for all steps of the turn
                 self.put(live.row.arn, Arrival(facts.Continue()))
-            if run.ended and not run.cancelling:
-                self.live.pop(live.row.arn, None)
+            if run.ended and not run.cancelling and self.live.get(live.row.arn) is live:
+                self._dismiss(live)
+
+    def _dismiss(self, live: Live) -> None:
+        """It has ended, and nothing is owed. Who has asked to redrive it meanwhile is to look at what it is now."""
+        del self.live[live.row.arn]
+        self._with_mail.pop(live.row.arn, None)
+        self._unheard += [arrival.inbox for arrival in live.mailbox if arrival.inbox is not None]
+        self._turn_away(live, AlreadyExists(f"execution {live.row.arn} has gone on meanwhile"))

@@ -34,7 +34,7 @@ from nbflow.service.starting import (
     script_of,
     startable,
 )
-from nbflow.service.stopping import end
+from nbflow.service.stopping import end, stop_left
 from nbflow.store.port import ExecutionRow
 
 
@@ -210,7 +210,9 @@ def stop_execution(
     """AWS, StopExecution. It returns when the end is durable; one that has ended already stays as it ended.
 
     Also one that another process runs, or ran before it was killed: the end is recorded here. If that process
-    lives, it finds at its next step that the execution is no longer its own, and lets go of it.
+    lives, it finds at its next step that the execution is no longer its own, and lets go of it. What an execution has
+    left running that ended just before its process was killed, is ended, too.
     Raises ApiError InvalidArn or ExecutionDoesNotExist.
     """
+    stop_left(desk, execution_of(desk, execution_arn))
     return {"stopDate": end(desk, execution_arn, error, cause).stopped_at}

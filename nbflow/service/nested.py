@@ -21,7 +21,7 @@ from nbflow.pools.port import Answer
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.executions import start_execution
-from nbflow.service.lookup import target_of
+from nbflow.service.lookup import execution_of, target_of
 from nbflow.service.parameters import without_none
 from nbflow.service.starting import Parent
 from nbflow.store.port import Closing, ExecutionRow
@@ -117,6 +117,7 @@ def _stop_if_given_up(desk: Desk, job: Job, child: str) -> None:
         token is not None
         and token.state == "closed"
         and child in desk.store.children(job.execution, job.attempt)
+        and execution_of(desk, child).status == "RUNNING"  # else it was its own end that has closed the token
     ):
         desk.store.tell(child, facts.encode(facts.Stop()))
         desk.engine.heed()

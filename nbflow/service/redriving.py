@@ -13,6 +13,7 @@ from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.lookup import execution_of, present
 from nbflow.service.starting import Work, bindings, bound
+from nbflow.service.stopping import stop_left
 from nbflow.store.port import ExecutionRow
 
 TOKEN_SECONDS: Final = 15 * 60.0
@@ -44,6 +45,7 @@ def redrive_execution(
         reason = reason_against(desk, row)
         if reason is not None:
             raise ApiError("ExecutionNotRedrivable", reason, _HINTS.get(row.status, ""))
+        stop_left(desk, row)  # what a killed process has left must not run beside what is begun now
         try:
             return {"redriveDate": _redrive(desk, row, client_token, work)}
         except AlreadyExists:

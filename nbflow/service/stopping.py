@@ -26,7 +26,7 @@ def stop(desk: Desk, row: ExecutionRow, error: str | None = None, cause: str | N
 
 
 def end(desk: Desk, execution_arn: str, error: str | None = None, cause: str | None = None) -> ExecutionRow:
-    """End the execution, and return when its end is durable; what it has started in Map Runs ends, too.
+    """End the execution, and return when its end is durable; what it has started and waits for, ends, too.
 
     Raises ApiError as ``execution_of``.
     """
@@ -39,16 +39,28 @@ def end(desk: Desk, execution_arn: str, error: str | None = None, cause: str | N
             row = execution_of(desk, execution_arn)
             continue
         if elsewhere:
-            _stop_map_runs(desk, row)
+            _stop_below(desk, row)
         row = execution_of(desk, execution_arn)
     return row
 
 
-def _stop_map_runs(desk: Desk, row: ExecutionRow) -> None:
-    """End what the Map Runs of an execution have left running that was ended here, and ran in another process.
+def _stop_below(desk: Desk, row: ExecutionRow) -> None:
+    """End what an execution that has ended has left running: it ran in another process, perhaps one that was killed.
 
     If that process lives, it starts no more children, and lets go of those that it has.
     """
+    _stop_map_runs(desk, row)
+    for child in desk.store.children(row.arn):
+        end(desk, child)
+
+
+def stop_left(desk: Desk, row: ExecutionRow) -> None:
+    """End what an execution has left running that had ended when its process was killed. (If it is here: no need.)"""
+    if row.status != "RUNNING" and desk.engine.ended(row.arn) is None:
+        _stop_below(desk, row)
+
+
+def _stop_map_runs(desk: Desk, row: ExecutionRow) -> None:
     for run in desk.store.map_runs(row.arn):
         if run.status != "RUNNING":
             continue
@@ -63,6 +75,8 @@ def _stop_map_runs(desk: Desk, row: ExecutionRow) -> None:
             for end in ends:
                 with suppress(AlreadyExists):  # the other process has stopped it, or is about to
                     end.result()
+            for child in left:
+                _stop_below(desk, child)
 
 
 def _adopt(desk: Desk, row: ExecutionRow) -> Future[None]:

@@ -425,8 +425,8 @@ class Tokens(Protocol):
         """Put a fact (JSON text) that is about no attempt into the inbox of an execution, if it runs."""
         ...
 
-    def children(self, execution: str, attempt: int) -> list[str]:
-        """The ARNs of the executions whose ends this attempt waits for."""
+    def children(self, execution: str, attempt: int | None = None) -> list[str]:
+        """The ARNs of the executions whose ends this attempt waits for, or has waited for; or any of the execution."""
         ...
 
     def inbox(self, after: int = 0) -> list[InboxRow]:

@@ -157,14 +157,16 @@ class SqlTokens(SqlRegistry):
         told = select(table.id, literal(fact)).where(table.arn == execution)
         self._write(insert(schema.inbox).from_select(["execution", "fact"], told))
 
-    def children(self, execution: str, attempt: int) -> list[str]:
+    def children(self, execution: str, attempt: int | None = None) -> list[str]:
         child, parent = schema.executions.alias(), schema.executions.alias()
         query = (
             select(child.c.arn)
             .join(schema.tokens, _T.token == child.c.parent_token)
             .join(parent, parent.c.id == _T.execution)
-            .where(parent.c.arn == execution, _T.attempt == attempt)
+            .where(parent.c.arn == execution)
         )
+        if attempt is not None:
+            query = query.where(_T.attempt == attempt)
         return [row.arn for row in self._rows(query)]
 
     def inbox(self, after: int = 0) -> list[InboxRow]:

@@ -119,8 +119,9 @@ def failure(raised: BaseException, expected: Sequence[str] = ()) -> Failed:
         names = [_class_name(kind) for kind in type(raised).__mro__]
         own, stack, artifacts = raised.error if isinstance(raised, Fail) else names[0], _stack(raised), []
         name = next((each for each in names if each in expected), own)
-    if isinstance(raised, Fail) and name == own:
-        return Failed(name[:LONGEST_ERROR], _spelt_out(_cut(raised.cause, LONGEST_CAUSE)), [])
+    name = _spelt_out(name)
+    if isinstance(raised, Fail) and name == _spelt_out(own):
+        return Failed(name[:LONGEST_ERROR], _cut(_spelt_out(raised.cause), LONGEST_CAUSE), [])
     return Failed(name[:LONGEST_ERROR], _cause(_message(raised), own[:LONGEST_ERROR], stack), artifacts)
 
 

@@ -250,3 +250,32 @@ def test_the_jobs_of_children_carry_their_own_names(holding: Floor) -> None:
     holding.turns()
     job: Job = holding.dask.held[0][0]
     assert (job.execution, job.directory) == (holding.children[0].arn, str(holding.folder))
+
+
+def test_children_of_a_stopped_execution_end_though_the_engine_is_closed_at_once(floor: Floor) -> None:
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    inner = {"ProcessorConfig": config, "StartAt": "W", "States": {"W": WAIT}}
+    floor.map({"Type": "Map", "Label": "inner", "ItemProcessor": inner, "End": True}, [[1, 2]])
+    floor.turns()
+    floor.engine.post(floor.arn, facts.Stop())
+    floor.engine.turn()
+    assert floor.row().status == "ABORTED"
+    floor.engine.close()
+    statuses = [row.status for row in floor.store.executions()]
+    assert statuses == ["ABORTED"] * 4
+
+
+def test_a_store_that_refuses_does_not_keep_an_engine_from_closing(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floor.map(WAIT, [1, 2])
+    floor.turns()
+    floor.engine.post(floor.arn, facts.Stop())
+    floor.engine.turn()
+
+    def refuse(batch: object) -> list[bool]:
+        raise StoreError("the disk is full.")
+
+    monkeypatch.setattr(floor.store, "append", refuse)
+    floor.engine.close()
+    assert [row.status for row in floor.children] == ["RUNNING"] * 2

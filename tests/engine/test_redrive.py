@@ -165,6 +165,19 @@ def test_it_may_end_again_at_once(desk: Desk) -> None:
         assert row.redrive_date == row.stopped_at == desk.clock.now()
 
 
+def test_whoever_asks_while_it_ends_again_is_answered(desk: Desk) -> None:
+    """It fails in the very step that redrives it: the second asks one that is gone, the third finds it anew."""
+    failed(desk, {"F": {"Type": "Fail", "Error": "no"}})
+    first, second = redrive(desk), redrive(desk)
+    desk.engine.turn()
+    third = redrive(desk)
+    desk.settle()
+    first.result(timeout=0)
+    assert isinstance(second.exception(timeout=0), AlreadyExists)
+    third.result(timeout=0)
+    assert desk.row().redrive_count == 2
+
+
 def test_a_wait_is_waited_for(desk: Desk) -> None:
     desk.start({"W": {"Type": "Wait", "Seconds": 500, "End": True}})
     begun = desk.clock.now()

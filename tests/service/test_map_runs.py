@@ -8,7 +8,7 @@ import pytest
 
 from nbflow.language.values import Json
 from nbflow.service.arns import execution_arn
-from tests.service.support import TASK, WAIT, WORK, Office
+from tests.service.support import PASS, TASK, WAIT, WORK, Office
 
 MAP_RUN = "arn:aws:states:us-east-1:000000000000:mapRun:m/label:1"
 STATES = "arn:aws:states:us-east-1:000000000000"
@@ -374,3 +374,55 @@ def test_an_express_machine_has_no_distributed_map(office: Office) -> None:
         "InvalidDefinition",
         True,
     )
+
+
+def test_items_nested_as_deeply_as_can_be_do_not_stop_the_engine(office: Office, tmp_path: Path) -> None:
+    """A thread that reads the items has room for a few levels more than the engine's."""
+    path = tmp_path / "items.jsonl"
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "JSONL"},
+        "Parameters": {"Uri": str(path)},
+    }
+    machine = office.machine(mapped(PASS, ItemReader=reader))
+    errors = set()
+    for depth in range(965, 1000):
+        path.write_text("[" * depth + "]" * depth)
+        run = office.start(machine)
+        office.ended(run)
+        errors.add(office.call("DescribeExecution", executionArn=run).get("error"))
+    assert errors <= {None, "States.Runtime", "States.DataLimitExceeded", "States.ItemReaderFailed"}
+
+
+def test_a_stop_of_what_a_killed_process_ran_ends_all_that_it_had_started(
+    office: Office, other: Office
+) -> None:
+    """A Map Run, whose children wait for executions."""
+    child = office.machine(WAIT, "child")
+    nested = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution.sync",
+        "Parameters": {"StateMachineArn": child},
+        "End": True,
+    }
+    run, _ = begin(office, mapped({"StartAt": "N", "States": {"N": nested}}))
+    office.until(lambda: len(office.store.executions()) == 5)
+    office.engine.close()
+    other.call("StopExecution", executionArn=run)
+    assert [row.status for row in other.store.executions()] == ["ABORTED"] * 5
+
+
+@pytest.mark.parametrize("action", ["StopExecution", "RedriveExecution"])
+def test_what_a_process_left_that_was_killed_when_it_had_ended_an_execution(
+    office: Office, other: Office, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    """The end is durable, and the children have not heard of it."""
+    run, map_run = begin(office, mapped())
+    monkeypatch.setattr(office.engine._turns, "_act", lambda: None)
+    office.call("StopExecution", executionArn=run)
+    office.engine.close()
+    left = children(other, map_run)
+    assert [child["status"] for child in left] == ["RUNNING", "RUNNING"]
+    other.call(action, executionArn=run)
+    assert [child["status"] for child in children(other, map_run)] == ["ABORTED", "ABORTED"]
+    assert other.call("DescribeMapRun", mapRunArn=map_run)["status"] == "ABORTED"

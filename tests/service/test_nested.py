@@ -282,12 +282,15 @@ def test_a_task_that_takes_too_long_stops_its_child(office: Office) -> None:
     assert office.ended(RUN) == "ABORTED"
 
 
-def test_a_stop_by_another_process_stops_the_child(office: Office, other: Office) -> None:
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_stop_by_another_process_stops_the_child(office: Office, other: Office, alive: bool) -> None:
     office.machine(WAIT, "child")
     run = started(office, starting(".sync"))
     office.until(lambda: "TaskSubmitted" in types(office, run))
+    if not alive:
+        office.engine.close()
     other.call("StopExecution", executionArn=run)
-    assert office.ended(RUN) == "ABORTED"
+    assert status(other, RUN) == "ABORTED"
 
 
 def test_the_stop_of_the_parent_leaves_a_child_that_nobody_waits_for(office: Office) -> None:

@@ -15,6 +15,7 @@ from nbflow.machine import tokens
 from nbflow.service import tasks
 from nbflow.service.arns import activity_arn, machine_arn
 from nbflow.service.desk import Desk
+from nbflow.service.errors import ApiError
 from nbflow.store.port import TokenRow
 from nbflow.tasks.job import Outcome
 from tests.service.support import CODES, WORK, Office
@@ -394,3 +395,25 @@ def test_what_was_accepted_before_a_stop_counts(office: Office, tmp_path: Path) 
     assert (ended["status"], ended["output"]) == ("SUCCEEDED", '"in time"')
     assert other.store.inbox() == []
     other.close()
+
+
+def test_a_result_nested_as_deeply_as_can_be_does_not_stop_the_engine(office: Office) -> None:
+    """A thread that reads the result has room for a few levels more than the engine's."""
+
+    def send(token: str, depth: int) -> dict[str, Json]:
+        return office.call("SendTaskSuccess", taskToken=token, output="[" * depth + "]" * depth)
+
+    errors = set[str | None]()
+    with ThreadPoolExecutor(1) as shallow:
+        for depth in range(950, 1000):
+            execution = started(office, activities())
+            token = office.call("GetActivityTask", activityArn=ARN)["taskToken"]
+            try:
+                shallow.submit(send, token, depth).result()
+            except ApiError as refused:
+                errors.add(refused.code)
+                break
+            office.ended(execution)
+            errors.add(office.service.describe_execution(execution).get("error"))
+    assert errors <= {None, "States.Runtime", "States.DataLimitExceeded", "InvalidOutput"}
+    assert office.ended(office.start(office.machine(name="another"))) == "SUCCEEDED"

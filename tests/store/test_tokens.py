@@ -337,7 +337,7 @@ def test_the_children_of_an_attempt(store: Store) -> None:
     other = replace(C, parent_token=BARE.token)
     store.append([opening(row) for row in (*children, other)])
     assert sorted(store.children(A.arn, 9)) == ["arn:child-0", "arn:child-1"]
-    assert store.children(B.arn, 3) == [C.arn]
+    assert store.children(B.arn, 3) == store.children(B.arn) == [C.arn]
     assert store.children(A.arn, 3) == store.children(B.arn, 9) == store.children("arn:none", 9) == []
     found = store.execution("arn:child-0")
     assert found is not None

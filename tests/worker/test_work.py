@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import nbflow as nf
+from nbflow.tasks.perform import LONGEST_CAUSE
 from nbflow.worker.work import LONGEST_OUTPUT, perform, work_of
 
 
@@ -94,3 +95,15 @@ def test_an_input_that_does_not_fit_says_how(input: str, words: str) -> None:
 def test_only_functions_can_be_called(wrong: Any) -> None:
     with pytest.raises(nf.NbflowError, match=r"a worker calls a function or an nf\.task, not "):
         work_of(wrong)
+
+
+def test_a_failure_that_utf_8_cannot_hold_is_spelt_out() -> None:
+    """The API would refuse it, and a worker ends when it is refused an answer."""
+
+    def work(_: Any) -> None:
+        raise nf.Fail("no \ud800", "\udfff" * LONGEST_CAUSE)
+
+    answer = perform(work_of(work), "1")
+    assert answer.error == "no \\ud800"
+    assert len(answer.cause) <= LONGEST_CAUSE
+    answer.cause.encode()
