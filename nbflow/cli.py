@@ -112,7 +112,11 @@ def run(
     machine = files.machine_in(file, tasks)
     if store is not None or dask is not None:  # otherwise what FILE.py has connected to stays
         nf.connect(store, dask=dask)
-    _see_through(machine.start(value, execution_name=name), quiet)
+    try:
+        started = machine.start(value, execution_name=name)
+    except TypeError as error:  # the input is not what a flow's function takes
+        raise typer.BadParameter(str(error), param_hint="--input") from error
+    _see_through(started, quiet)
 
 
 @app.command()

@@ -234,6 +234,16 @@ class Execution:
         return sum(board.progress(arn, *progress(arn)) for arn in board.map_runs) > 0
 
     @property
+    def waits_outside(self) -> bool:
+        """Whether all that is under way waits for an activity's worker or a callback."""
+        under_way = [
+            visit
+            for visit in self.trace.walk()
+            if visit.status == "RUNNING" and visit.type not in ("Map", "Parallel")
+        ]
+        return bool(under_way) and all(visit.waits_for in ("a worker", "a callback") for visit in under_way)
+
+    @property
     def steps(self) -> list["Step"]:
         """The steps of the top level, in the order in which they began."""
         return [Step(self, [visit]) for visit in self.trace.visits]

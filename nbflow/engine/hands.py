@@ -160,7 +160,10 @@ def _unbound(order: orders.RunTask) -> str:
     named = order.resource
     if is_invocation(named) and isinstance(order.arguments, dict):
         named = f"the function {function_name(order.arguments.get('FunctionName'))!r}"
-    return f"no function is bound to {named}; pass it in tasks= of the StateMachine"
+    family = integration(order.resource).family
+    if family == "Task" and not is_invocation(order.resource):
+        return f"nbflow cannot call {named}: script its results (a mock configuration), or use a function"
+    return f"no function is bound to {named}; pass it in tasks= of the StateMachine, or nbflow server --tasks FILE.py"
 
 
 def _result(outcome: Outcome) -> facts.Fact:

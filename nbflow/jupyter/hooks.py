@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from nbflow.client.executions import Execution
 
+LOOK: Final = 1.0
+"""Seconds between looks at what a run waits for, where nobody attends."""
+
 SETTLING: Final = 5.0
 """Seconds that are given to what is kept of a run to show its end."""
 
@@ -79,7 +82,9 @@ def _wait_for(started: "list[Execution]") -> None:
                 f"waiting for {names}: nobody attends this notebook, and its kernel ends soon after its last cell"
             )
         for run in running:
-            run.wait()
+            if not _ended(run):
+                say(f"{run.name} waits for somebody outside: the next cells go on")
+                continue
             if run.status != "SUCCEEDED":
                 say(run.explain())
         settle(SETTLING)
@@ -87,6 +92,19 @@ def _wait_for(started: "list[Execution]") -> None:
         say(f"stopped waiting for {names}: what has not ended goes on as long as the kernel does")
     except NbflowError as error:
         say(str(error))
+
+
+def _ended(run: "Execution") -> bool:
+    """Wait until it ends; no longer once all that is under way waits for a worker or a callback.
+
+    Those may be what a later cell brings.
+    """
+    while run.status == "RUNNING":
+        with suppress(TimeoutError):
+            run.wait(LOOK)
+        if run.status == "RUNNING" and run.waits_outside:
+            return False
+    return True
 
 
 def in_kernel(shell: "InteractiveShell") -> None:

@@ -135,10 +135,16 @@ def serving(app: Starlette, listener: socket.socket, ended: threading.Event | No
         listener.close()
 
 
-def serve(app: Starlette, listener: socket.socket, begun: Callable[[], None]) -> None:
+def serve(
+    app: Starlette,
+    listener: socket.socket,
+    begun: Callable[[], None],
+    ending: Callable[[], None] = lambda: None,
+) -> None:
     """Answer requests until SIGINT or SIGTERM. Only for the main thread, which hears the signals.
 
-    ``begun`` is called when requests are answered and the signals are heard.
+    ``begun`` is called when requests are answered and the signals are heard; ``ending`` when it is to end, and what
+    only waits is to be answered.
     """
     told = threading.Event()
 
@@ -150,6 +156,7 @@ def serve(app: Starlette, listener: socket.socket, begun: Callable[[], None]) ->
         with serving(app, listener, told):
             begun()
             told.wait()
+            ending()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

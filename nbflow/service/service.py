@@ -172,6 +172,10 @@ class Service:
         """
         if name.startswith("arn:"):
             return execution_of(self.desk, name).arn
+        if not name:
+            raise ApiError(
+                "ExecutionDoesNotExist", "an execution is given by its name or its ARN", "this is empty"
+            )
         store = self.desk.store
         arns = [execution_arn(machine.name, name) for machine in store.machines()]
         found = [row.arn for arn in arns if (row := store.execution(arn)) is not None]

@@ -215,7 +215,11 @@ class Worker:
         try:
             answer = self._send(given.token, answer)
         except TaskGone as error:
-            self._late(f"the result came too late, and nobody has it ({error})")
+            every = "not at all" if self._heartbeat is None else f"every {self._heartbeat:g} s"
+            self._late(
+                f"the result came too late, and nobody has it ({error}); heartbeats are sent {every}, and should be "
+                "sent every third of the state's HeartbeatSeconds (heartbeat=, --heartbeat)"
+            )
             return
         if answer.error is not None:
             self._count("failed", 1)

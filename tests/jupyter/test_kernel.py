@@ -308,6 +308,24 @@ def test_an_unattended_cell_says_what_failed(kernel: Kernel) -> None:
     assert "failed in step 'failing': ValueError: no good" in cell.err
 
 
+LATER = """
+from nbflow.client.connection import current
+activity = current().service.call("CreateActivity", {"name": "later"})["activityArn"]
+task = {"Type": "Task", "Resource": activity, "End": True}
+asked = nf.StateMachine({"StartAt": "T", "States": {"T": task}}, name="asked")
+"""
+
+
+def test_an_unattended_cell_does_not_wait_for_what_a_later_cell_may_bring(kernel: Kernel) -> None:
+    ok(kernel.run(LATER))
+    cell = kernel.begin("run = asked.start(x=1)", attended=False)
+    ok(kernel.finish(cell))
+    assert "waits for somebody outside: the next cells go on" in cell.err
+    ok(kernel.run("serving = nf.serve_activity('later', lambda given: given['x'] + 1)"))
+    assert ok(kernel.run("run.result()")).value == "2"
+    ok(kernel.run("serving.stop()"))
+
+
 def test_an_unattended_cell_can_be_interrupted(kernel: Kernel) -> None:
     ok(kernel.run(GATED))
     cell = kernel.begin("run = machine(gated).start(gate='left')", attended=False)

@@ -371,9 +371,8 @@ def test_an_invocation_of_what_is_not_bound(office: Office, name: Json) -> None:
     described = office.call("DescribeExecution", executionArn=run)
     assert described["error"] == "States.TaskFailed"
     called = name if isinstance(name, str) else ""
-    assert (
-        described["cause"]
-        == f"no function is bound to the function {called!r}; pass it in tasks= of the StateMachine"
+    assert described["cause"].startswith(
+        f"no function is bound to the function {called!r}; pass it in tasks= of the StateMachine"
     )
 
 

@@ -261,7 +261,9 @@ def test_a_result_that_comes_too_late_is_said(make: Make) -> None:
     stage.refusals["succeed"] = deque([TaskGone("Task Timed Out")])
     worker = make(stage)
     idle(stage)
-    assert stage.words == ["a task of a: the result came too late, and nobody has it (Task Timed Out)"]
+    [word] = stage.words
+    assert word.startswith("a task of a: the result came too late, and nobody has it (Task Timed Out); ")
+    assert "every third of the state's HeartbeatSeconds" in word
     assert (worker.done, worker.late) == (0, 1)
 
 
