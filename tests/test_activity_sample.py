@@ -2,17 +2,14 @@
 
 import json
 import re
-import shutil
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pandas as pd
 import pytest
-from nbclient import NotebookClient
 
-from tests.test_main_job import data, streamed
+from tests.test_main_job import data, outputs_of, streamed
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "notebooks" / "activity_worker.ipynb"
@@ -21,21 +18,7 @@ DAYS = [f"2013-07-{day:02}" for day in range(1, 8)]
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The notebook, run from top to bottom in a project of its own: each code cell's outputs, by its last line."""
-    project = tmp_path_factory.mktemp("project")
-    (project / "pyproject.toml").touch()
-    shutil.copytree(
-        ROOT / "notebooks", project / "notebooks", ignore=shutil.ignore_patterns("data", "__pycache__")
-    )
-    notebook = nbformat.read(project / "notebooks" / NOTEBOOK.name, as_version=4)
-    NotebookClient(
-        notebook,
-        timeout=100,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(project / "notebooks")}},
-    ).execute()
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    return {cell.source.splitlines()[-1]: cell.outputs for cell in cells}
+    return outputs_of(NOTEBOOK, tmp_path_factory)
 
 
 def test_the_week_is_that_of_an_independent_computation(executed: dict[str, Any]) -> None:

@@ -345,15 +345,14 @@ def test_by_hand_gives_the_same_tables(
 # ------------------------------------------------------------------------------------ the notebook itself
 
 
-@pytest.fixture(scope="session")
-def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The notebook, run from top to bottom by nbclient in a project of its own: each cell's outputs, by its last line."""
+def outputs_of(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The sample, run from top to bottom by nbclient in a project of its own: each cell's outputs, by its last line."""
     project = tmp_path_factory.mktemp("project")
     (project / "pyproject.toml").touch()
     shutil.copytree(
         ROOT / "notebooks", project / "notebooks", ignore=shutil.ignore_patterns("data", "__pycache__")
     )
-    notebook = nbformat.read(project / "notebooks" / NOTEBOOK.name, as_version=4)
+    notebook = nbformat.read(project / "notebooks" / sample.name, as_version=4)
     NotebookClient(
         notebook,
         timeout=100,
@@ -362,6 +361,11 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     ).execute()
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     return {cell.source.splitlines()[-1]: cell.outputs for cell in cells}
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return outputs_of(NOTEBOOK, tmp_path_factory)
 
 
 def data(outputs: list[Any]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from nbflow.language.processors import processor
 from nbflow.language.validate import parse
 from nbflow.language.values import Chance, Json
 from nbflow.machine import Machine, distributed, facts, orders
-from nbflow.machine.step import DATA_LIMIT
+from nbflow.machine.retries import DATA_LIMIT
 from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
 from nbflow.tasks.items import inputs, items_of
 from nbflow.tasks.job import Outcome

@@ -16,7 +16,7 @@ from nbflow.engine.rows import spelt
 from nbflow.language.integrations import integration
 from nbflow.language.paths import compact
 from nbflow.machine import facts, orders
-from nbflow.machine.step import DATA_LIMIT
+from nbflow.machine.retries import DATA_LIMIT
 from nbflow.store.port import InboxRow, Settled, Store, TokenRow
 
 

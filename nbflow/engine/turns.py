@@ -145,9 +145,8 @@ class Turns:
     def leave(self) -> None:
         """Forget all executions: the engine is closed."""
         self._deliver()  # whoever asks for a redrive waits for an answer
-        while (
-            self._some_are_told_to_stop
-        ):  # children of what has been stopped: else they would be RUNNING for ever
+        # children of what has been stopped: else they would be RUNNING for ever
+        while self._some_are_told_to_stop:
             self.turn()
             self._deliver()
         for live in list(self.live.values()):

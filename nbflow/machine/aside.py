@@ -5,13 +5,10 @@ redrive needs is there when an execution has ended, and nothing else is: what su
 """
 
 import heapq
-from typing import Final
 
 from nbflow.language import model
+from nbflow.machine.retries import DATA_LIMIT
 from nbflow.machine.run import Fork, Frame, Run
-
-TOO_MUCH: Final = "States.DataLimitExceeded"
-"""A Parallel or Map that failed by this error starts over when it is redriven (AWS guide, "Redriving executions")."""
 
 
 def set_due(run: Run, frame: Frame, due: float | None) -> None:
@@ -65,7 +62,7 @@ def take_up(run: Run, id: int, last: int) -> None:
     frame = run.frames[id] = run.lost.pop(id)
     frame.last = last
     frame.retries = {}
-    if frame.error == TOO_MUCH:
+    if frame.error == DATA_LIMIT:
         frame.result = None
         drop_fork(run, frame)
     frame.error = frame.cause = None

@@ -12,10 +12,12 @@ TERMINAL: Final = "States.Runtime"
 (The same page says that States.ALL does not catch States.DataLimitExceeded either; the service does catch it.)
 """
 
-
 TIMEOUT: Final = "States.Timeout"
 HEARTBEAT: Final = "States.HeartbeatTimeout"
 """A heartbeat that stays away is a States.Timeout in the history; Retry and Catch may list it by this name."""
+
+DATA_LIMIT: Final = "States.DataLimitExceeded"
+"""A Parallel or Map that failed by this error starts over when it is redriven (AWS guide, "Redriving executions")."""
 
 
 def matches(patterns: Sequence[str], error: str | None) -> bool:

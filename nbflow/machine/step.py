@@ -16,7 +16,6 @@ from nbflow.machine.run import Frame, Run
 from nbflow.machine.states import ENTER, Outcome, leave_wait, start_branch
 from nbflow.machine.turn import MOST_EVENTS, Done, Failed, HasActivity, TooManyEvents, Turn, always
 
-DATA_LIMIT: Final = "States.DataLimitExceeded"
 MOST_PAYLOAD: Final = 262_144
 """Bytes of JSON in UTF-8, under AWS's quotas (AWS guide, "Quotas related to task executions")."""
 
@@ -76,7 +75,7 @@ class Machine:
             _run_to_rest(turn)
         except records.TooMuchData as error:
             # Nothing can be said of the state but that it cannot go on: no Retry or Catch sees this.
-            turn.emit(records.ExecutionFailed(now, DATA_LIMIT, f"The execution holds {error}."))
+            turn.emit(records.ExecutionFailed(now, retries.DATA_LIMIT, f"The execution holds {error}."))
         except TooManyEvents:
             cause = f"The execution reached the maximum number of history events ({MOST_EVENTS})."
             turn.emit(records.ExecutionFailed(now, retries.TERMINAL, cause))
@@ -183,7 +182,8 @@ def _task_succeeded(turn: Turn, fact: facts.TaskSucceeded) -> None:
         return
     if _exceeds(turn, fact.output):
         _task_failed(
-            turn, facts.TaskFailed(fact.attempt, DATA_LIMIT, _too_large(frame.resource or frame.state))
+            turn,
+            facts.TaskFailed(fact.attempt, retries.DATA_LIMIT, _too_large(frame.resource or frame.state)),
         )
         return
     if frame.map_run is None:
@@ -201,9 +201,8 @@ def _task_failed(turn: Turn, fact: facts.TaskFailed) -> None:
     of_map = frame.map_run is not None
     failed = records.MapRunFailed if of_map else records.TaskFailed
     turn.emit(failed(turn.now, frame.id, fact.error, fact.cause))
-    if (
-        of_map and fact.error == retries.TERMINAL
-    ):  # the Map has begun: its failure is shown, as an inline one's
+    if of_map and fact.error == retries.TERMINAL:
+        # the Map has begun: its failure is shown, as an inline one's
         turn.emit(records.ForkFailed(turn.now, frame.id, fact.error, fact.cause))
     _settle(turn, frame, Failed(fact.error, fact.cause))
 
@@ -339,7 +338,7 @@ def _settle(turn: Turn, frame: Frame, outcome: Outcome) -> None:
 def _exit(turn: Turn, frame: Frame, done: Done) -> None:
     output, origin = done.output, _origin(frame, done.output)
     if origin == "value" and _exceeds(turn, output):
-        _fail(turn, frame, Failed(DATA_LIMIT, _too_large(frame.state)))
+        _fail(turn, frame, Failed(retries.DATA_LIMIT, _too_large(frame.state)))
         return
     kept = output if origin == "value" else None
     turn.emit(

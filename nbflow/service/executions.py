@@ -52,9 +52,9 @@ def start_execution(
 
     ``work`` comes from Python; over the API the tasks are what the desk knows. ``parent`` is told of the end.
 
-    Raises ApiError InvalidArn,
-    StateMachineDoesNotExist, StateMachineDeleting, InvalidName, InvalidExecutionInput or ExecutionAlreadyExists (the
-    name is taken; but if that one runs with the same input, this answers as if it had started it).
+    Raises ApiError InvalidArn, StateMachineDoesNotExist, StateMachineDeleting, InvalidName, InvalidExecutionInput or
+    ExecutionAlreadyExists (the name is taken; but if that one runs with the same input, this answers as if it had
+    started it).
     """
     target = startable(desk, state_machine_arn)
     check_input(input)
