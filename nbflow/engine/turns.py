@@ -183,7 +183,11 @@ class Turns:
                 if arrival.token is not None:
                     self._settle(live, arrival, arrival.token)
                     continue
-                live.mailbox.append(arrival)
+                if isinstance(arrival.fact, facts.Retire):
+                    # before what comes from outside: it undoes none of that, and no state may begin after it
+                    live.mailbox.appendleft(arrival)
+                else:
+                    live.mailbox.append(arrival)
                 self._with_mail[execution] = live
             elif arrival.inbox is not None:
                 self._unheard.append(arrival.inbox)

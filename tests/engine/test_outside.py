@@ -415,6 +415,19 @@ def test_a_stop_by_the_inbox(desk: Desk) -> None:
     assert desk.store.inbox() == []
 
 
+def test_no_state_begins_after_a_retirement_though_a_result_comes_before_the_next_turn(desk: Desk) -> None:
+    states = {"T": callback() | {"Next": "P"}, "P": {"Type": "Pass", "End": True}}
+    del states["T"]["End"]
+    desk.start(states, {"a": 1}, {"f": tell})
+    turn(desk)
+    desk.engine.post("arn:run", facts.Retire())
+    assert end(desk, tokens(desk)[-1], facts.TaskSucceeded(0, 1))
+    desk.settle()
+    assert desk.row().status == "ABORTED"
+    assert types(desk)[-4:] == ["ExecutionRetired", "TaskSucceeded", "StateExited", "ExecutionAborted"]
+    assert desk.store.inbox() == []
+
+
 # --- activities
 
 
