@@ -27,8 +27,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page with the panel's script and style. An error in the script fails the test."""
+    """A page with the panel's script and style, whose time of day stands still: what it shows of times does not depend
+    on how fast this machine is. An error in the script fails the test."""
     page = browser.new_page(viewport={"width": 1100, "height": 900})
+    page.clock.set_fixed_time("2026-01-31T12:00:00Z")
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     serve(page)

@@ -71,6 +71,12 @@ def chromium() -> str:
     return found
 
 
+def hold(page: Page) -> None:
+    """Stop all clocks of the page, timers and animation frames too: they go on by ``page.clock.run_for``."""
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+
+
 def serve(page: Page) -> None:
     """Load the panel's script and style into an empty page."""
     files = {

@@ -14,7 +14,7 @@ from nbflow.jupyter.live import Following
 from nbflow.jupyter.panel import Panel
 from nbflow.language.values import Json
 from nbflow.tasks.job import Job
-from tests.jupyter.page import Front
+from tests.jupyter.page import Front, hold
 from tests.jupyter.runs import REPORT, TRACEBACK, Desk, scope, task
 
 pytest_plugins = ("tests.jupyter.fixtures",)
@@ -274,7 +274,7 @@ def test_ten_thousand_items(desk: Desk, front: Frontend, page: Page, screenshots
 
 
 def test_a_busy_kernel_is_called_so(desk: Desk, front: Frontend, page: Page) -> None:
-    page.clock.install()
+    hold(page)
     view = front(panel_of(desk, desk.start(REPORT)))
     view.state("List").click()
     page.get_by_role("button", name="Stop").click()
@@ -424,8 +424,7 @@ def test_everything_is_reached_by_the_keyboard(desk: Desk, front: Frontend, page
 
 
 def test_time_is_told_by_the_kernels_clock(desk: Desk, front: Frontend, page: Page) -> None:
-    page.clock.set_fixed_time("2026-01-31T12:00:00Z")
-    view = front(panel_of(desk, desk.start(REPORT)))  # in 2023, says the kernel
+    view = front(panel_of(desk, desk.start(REPORT)))  # in 2023, says the kernel; the page's clock is not there
     expect(view.part("time")).to_have_text("0.0 s")
     desk.turn(90.0)
     view.answer("ready")
@@ -446,7 +445,7 @@ def test_names_and_texts_are_never_markup(desk: Desk, front: Frontend, page: Pag
 
 
 def test_a_closed_view_lets_go(desk: Desk, front: Frontend, page: Page) -> None:
-    page.clock.install()
+    hold(page)
     front(panel_of(desk, desk.start(REPORT)))
     page.evaluate("window.closeView()")
     before = page.locator(".nbp-time").text_content()
