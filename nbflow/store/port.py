@@ -121,10 +121,44 @@ class ExecutionRow:
     """When it was last redriven."""
     redrive_tokens: str | None = None
     """JSON text: the latest client tokens of redrives, each with its time."""
+    owner: str | None = None
+    """The engine that owes it something: its next step, or the cancels of its end. See :class:`Ownership`."""
+    directory: str | None = None
+    """Where its tasks run."""
+    asleep_until: float | None = None
+    """When it is due, if it has left its owner's memory until then; infinity: when somebody tells it something."""
+    forked_from: str | None = None
+    """The ARN of the execution that it goes on from at one of its states."""
+    item: int | None = None
+    """Of a Map Run's child, which one it is: 0, 1, 2, …"""
     id: int = 0
     """Set by the store: grows in the order of opening; the ``before`` of paging."""
     steps: int = 0
     """Set by the store: how many steps its journal holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRow:
+    """An engine that runs executions on the store, and the process that it lives in."""
+
+    id: str
+    host: str
+    """Which machine, since which start of it, and which of its namespaces of process ids."""
+    pid: int
+    born: float
+    """When the process began: the same pid may be another's later."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRow:
+    """What does a task, for whoever goes on with the execution."""
+
+    sha256: str
+    kind: str
+    name: str
+    content: bytes
+    about: str
+    """JSON text: whatever else is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +264,9 @@ class MapRunRow:
     stopped_at: float | None = None
     counts: str | None = None
     """JSON text: how many children there were, by status, and how many items; once it has ended."""
+    redrive_count: int = 0
+    redrive_date: float | None = None
+    """When it was last redriven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +297,8 @@ class Redriving:
     redrive_date: float
     redrive_tokens: str | None = None
     bindings: str | None = None
+    owner: str | None = None
+    directory: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +319,10 @@ class Append:
     redriven: Redriving | None = None
     closed: Closing | None = None
     """It may be redriven and end again within one step."""
+    released: bool = False
+    """Nothing is owed to the execution any more: nobody owns it from now on."""
+    codes: tuple[CodeRow, ...] = ()
+    """What does its tasks; those that are there already stay."""
     logs: tuple[LogRow, ...] = ()
     artifacts: tuple[ArtifactRow, ...] = ()
     """Those that exist already are touched: they keep everything but ``touched_at``."""
@@ -449,6 +492,62 @@ class Tokens(Protocol):
         ...
 
 
+class Ownership(Protocol):
+    """Which engine runs what. An engine holds a lease; what belongs to one without, others may take over.
+
+    A lease only says whom to leave in peace. What keeps two engines from going on with one execution is its journal's
+    unique (execution, step). Time is that of the store: the machine's since it started (SQLite's processes share one
+    machine), or the database server's.
+    """
+
+    def hold(self, engine: EngineRow, seconds: float) -> None:
+        """Begin or renew the engine's lease: for so many seconds from now."""
+        ...
+
+    def release(self, engine: str) -> None:
+        """End its lease. Nothing happens if it has none."""
+        ...
+
+    def engines(self) -> list[tuple[EngineRow, float]]:
+        """Those that have not released their lease, each with the seconds that it has left (below 0: it is over)."""
+        ...
+
+    def left(self, alive: Collection[str], limit: int = 1000) -> list[ExecutionRow]:
+        """Executions whose owner is none of those ``alive``, oldest first.
+
+        Not those that a Map Run has started: they belong to whoever has that. Not those that are asleep.
+        """
+        ...
+
+    def take_over(self, arn: str, owner: str, new: str) -> bool:
+        """Make an execution a new owner's. False: it is not, or no longer, the ``owner``'s."""
+        ...
+
+    def owned(self, arns: Collection[str], owner: str) -> set[str]:
+        """Those of the executions that are the owner's."""
+        ...
+
+    def put_to_sleep(self, arns: Mapping[str, float], owner: str) -> None:
+        """The owner forgets these executions until they are due (infinity: until somebody tells them something)."""
+        ...
+
+    def sleepers(self, owner: str, now: float, limit: int = 500) -> list[ExecutionRow]:
+        """Those that are asleep and due, and are not from now on; who is due first, comes first."""
+        ...
+
+    def next_sleeper(self, owner: str) -> float | None:
+        """When the first of those that are asleep is due."""
+        ...
+
+    def take_over_sleepers(self, alive: Collection[str], new: str) -> int:
+        """Make all that are asleep and whose owner is none of those alive a new owner's; they sleep on."""
+        ...
+
+    def codes(self, hashes: Collection[str]) -> dict[str, CodeRow]:
+        """Those that this store knows, by hash."""
+        ...
+
+
 class MapRuns(Protocol):
     """The Map Runs of executions."""
 
@@ -487,7 +586,7 @@ class MapRuns(Protocol):
         ...
 
 
-class Store(Registry, Tokens, MapRuns, Protocol):
+class Store(Registry, Tokens, Ownership, MapRuns, Protocol):
     """``append`` is called from one thread (the engine's), everything else from any thread.
 
     Every method raises :class:`StoreError` where the database fails. Several processes may open one store.

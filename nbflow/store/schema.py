@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The newest migration. Migrations are numbered with four digits, so that their names sort."""
 VERSION_TABLE: Final = "nbflow_version"
 """Not alembic's default name: its presence tells that a database is a store of ours."""
@@ -127,10 +128,37 @@ executions = Table(
     Column("redrive_count", Integer, nullable=False, server_default="0"),
     Column("redrive_date", Double),
     Column("redrive_tokens", Text),
+    Column("owner", Text),
+    Column("directory", Text),
+    Column("asleep_until", Double),
+    Column("forked_from", Text),
+    Column("item", Integer),
     Index("executions_by_machine", "machine_arn", "status"),
     Index("executions_by_start", "started_at"),
     Index("executions_by_parent", "parent_token", sqlite_where=text("parent_token IS NOT NULL")),
     Index("executions_by_map_run", "map_run_arn", "status", sqlite_where=text("map_run_arn IS NOT NULL")),
+    Index("executions_by_owner", "owner", "asleep_until", sqlite_where=text("owner IS NOT NULL")),
+)
+
+# Who runs executions. A lease's end is on the clock of the store (see Ownership), not on the calendar's.
+engines = Table(
+    "engines",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("born", Double, nullable=False),
+    Column("until", Double, nullable=False),
+)
+
+codes = Table(
+    "codes",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("about", Text, nullable=False),
 )
 
 # In append order, not clustered by execution: a commit then touches one page of the table at its end. `first_event` has
@@ -213,5 +241,7 @@ map_runs = Table(
     Column("tolerated_count", Integer),
     Column("tolerated_percentage", Double),
     Column("counts", Text),
+    Column("redrive_count", Integer, nullable=False, server_default="0"),
+    Column("redrive_date", Double),
     Index("map_runs_by_execution", "execution"),
 )

@@ -17,11 +17,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Engine, bindparam, delete, func, select, update
+from sqlalchemy import Engine, bindparam, delete, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from nbflow.store import schema
 from nbflow.store.opening import BEGIN, explain, explained, open_database
+from nbflow.store.owners import EXECUTIONS, SqlOwners
 from nbflow.store.port import (
     Append,
     ArtifactRow,
@@ -33,7 +34,7 @@ from nbflow.store.port import (
     TokenRow,
 )
 from nbflow.store.registry import closing_map_run, compiled
-from nbflow.store.tokens import SqlTokens, settling
+from nbflow.store.tokens import settling
 
 _PAGE: Final = 200
 """Rows per read of the journal, and hashes per look-up of artifacts (the number of parameters is bounded)."""
@@ -73,8 +74,9 @@ _STEP: Final = compiled(
 _of = update(schema.executions).where(schema.executions.c.arn == bindparam("of_arn"))
 _ENDED: Final = ("status", "output", "error", "cause", "stopped_at")
 _CLOSE: Final = compiled(_of, _ENDED)
-_REDRIVEN: Final = ("redrive_count", "redrive_date", "redrive_tokens", "bindings")
+_REDRIVEN: Final = ("redrive_count", "redrive_date", "redrive_tokens", "bindings", "owner", "directory")
 _REDRIVE: Final = compiled(_of, _REDRIVEN)
+_RELEASE: Final = compiled(_of.values(owner=null()), ())
 _log = insert(schema.logs).values(execution=_ID)
 _LOG: Final = compiled(
     _log.on_conflict_do_update(
@@ -91,6 +93,9 @@ _SHELVE: Final = compiled(
 )
 
 
+_CODE: Final = compiled(
+    insert(schema.codes).on_conflict_do_nothing(index_elements=["sha256"]).inline(), schema.codes.c.keys()
+)
 _TOKEN: Final = compiled(
     insert(schema.tokens).values(execution=_ID).inline(),
     ("execution", *(field.name for field in fields(TokenRow) if field.name != "execution")),
@@ -110,6 +115,8 @@ def _encoded(append: Append) -> list[_Write]:
     ended = None if append.closed is None else _columns(arn, append.closed, _ENDED)
     if append.opened is not None:
         row = {name: getattr(append.opened, name) for name in _OPENED}
+        if append.released:
+            row["owner"] = None
         writes.append(_Write(_OPEN, {**row, **(ended or {})}))  # one that ends at once is written once
         ended = None
     step = {
@@ -126,6 +133,9 @@ def _encoded(append: Append) -> list[_Write]:
         writes.append(_Write(_REDRIVE, _columns(arn, append.redriven, _REDRIVEN)))
     if ended is not None:
         writes.append(_Write(_CLOSE, ended))
+    if append.released and append.opened is None:
+        writes.append(_Write(_RELEASE, {"of_arn": arn}))
+    writes += [_Write(_CODE, asdict(code), certain=False) for code in append.codes]
     writes += [_Write(_LOG, {"of_arn": arn, "attempt": log.attempt, "text": log.text}) for log in append.logs]
     writes += [_Write(_SHELVE, {name: getattr(row, name) for name in _ARTIFACT}) for row in append.artifacts]
     if (
@@ -157,7 +167,7 @@ def _columns(arn: str, change: Closing | Redriving, names: Collection[str]) -> d
     return {"of_arn": arn, **{name: getattr(change, name) for name in names}}
 
 
-class SqlStore(SqlTokens):
+class SqlStore(SqlOwners):
     """A :class:`nbflow.store.port.Store` over an open, migrated database; see :func:`open_store`."""
 
     def __init__(self, engine: Engine, place: str) -> None:
@@ -208,7 +218,7 @@ class SqlStore(SqlTokens):
         return losers
 
     def execution(self, arn: str) -> ExecutionRow | None:
-        rows = self._rows(_EXECUTIONS.where(schema.executions.c.arn == arn))
+        rows = self._rows(EXECUTIONS.where(schema.executions.c.arn == arn))
         return ExecutionRow(**rows[0]._mapping) if rows else None
 
     def executions(
@@ -225,7 +235,7 @@ class SqlStore(SqlTokens):
         before: int | None = None,
     ) -> list[ExecutionRow]:
         table = schema.executions.c
-        query = _EXECUTIONS.order_by(table.id.desc()).limit(limit)
+        query = EXECUTIONS.order_by(table.id.desc()).limit(limit)
         wanted = {
             table.machine_arn: machine_arn,
             table.version_arn: version_arn,
@@ -275,12 +285,3 @@ class SqlStore(SqlTokens):
             for row in self._rows(select(schema.artifacts).where(some)):
                 known[row.sha256] = ArtifactRow(**row._mapping)
         return known
-
-
-# Steps are counted when they are asked for: a column would cost every append another write.
-_STEPS: Final = (
-    select(func.coalesce(func.max(schema.journal.c.step) + 1, 0))
-    .where(schema.journal.c.execution == schema.executions.c.id)
-    .scalar_subquery()
-)
-_EXECUTIONS: Final = select(schema.executions, _STEPS.label("steps"))

@@ -48,7 +48,7 @@ CASES = [
     Case("not a database", lambda path: path.write_text("month,day\n" * 100), "is not an SQLite database"),
     Case("a folder", lambda path: path.mkdir(), "cannot be opened"),
     Case("another program's", foreign, r"of another program \(its tables: flights\)"),
-    Case("newer", newer, r"newer nbflow \(schema 9999; this one knows 0003\)"),
+    Case("newer", newer, r"newer nbflow \(schema 9999; this one knows 0004\)"),
     Case("damaged", damaged, "is damaged"),
 ]
 

@@ -1,0 +1,94 @@
+"""Who owns which execution, over SQL; and the code that a new owner needs."""
+
+import time
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from nbflow.store import schema
+from nbflow.store.port import CodeRow, EngineRow, ExecutionRow
+from nbflow.store.registry import compiled
+from nbflow.store.tokens import SqlTokens
+
+_E: Final = schema.executions.c
+
+# Steps are counted when they are asked for: a column would cost every append another write.
+_STEPS: Final = (
+    select(func.coalesce(func.max(schema.journal.c.step) + 1, 0))
+    .where(schema.journal.c.execution == _E.id)
+    .scalar_subquery()
+)
+EXECUTIONS: Final = select(schema.executions, _STEPS.label("steps"))
+"""Selects ExecutionRows."""
+
+_OWNED: Final[ColumnElement[bool]] = _E.owner.is_not(None)
+_AWAKE: Final[ColumnElement[bool]] = _E.asleep_until.is_(None)
+_lease = insert(schema.engines)
+_HOLD: Final = compiled(
+    _lease.on_conflict_do_update(index_elements=["id"], set_={"until": _lease.excluded.until}),
+    schema.engines.c.keys(),
+)
+_mine = update(schema.executions).where(_E.owner == bindparam("of_owner"))
+_SLEEP: Final = compiled(_mine.where(_E.arn == bindparam("of_arn")), ("asleep_until",))
+
+
+class SqlOwners(SqlTokens):
+    """A :class:`nbflow.store.port.Ownership` over an open, migrated database."""
+
+    def hold(self, engine: EngineRow, seconds: float) -> None:
+        row = {name: getattr(engine, name) for name in ("id", "host", "pid", "born")}
+        with self._driver() as driver:
+            driver.execute(_HOLD, {**row, "until": self._elapsed() + seconds})
+
+    def release(self, engine: str) -> None:
+        self._write(schema.engines.delete().where(schema.engines.c.id == engine))
+
+    def engines(self) -> list[tuple[EngineRow, float]]:
+        now = self._elapsed()
+        rows = self._rows(select(schema.engines))
+        return [(EngineRow(row.id, row.host, row.pid, row.born), row.until - now) for row in rows]
+
+    def left(self, alive: Collection[str], limit: int = 1000) -> list[ExecutionRow]:
+        others = (_OWNED, _E.owner.not_in(list(alive)), _E.map_run_arn.is_(None), _AWAKE)
+        query = EXECUTIONS.where(*others)
+        return [ExecutionRow(**row._mapping) for row in self._rows(query.order_by(_E.id).limit(limit))]
+
+    def take_over(self, arn: str, owner: str, new: str) -> bool:
+        taken = update(schema.executions).where(_E.arn == arn, _E.owner == owner)
+        return self._write(taken.values(owner=new)) > 0
+
+    def owned(self, arns: Collection[str], owner: str) -> set[str]:
+        rows = self._rows(select(_E.arn).where(_E.owner == owner))
+        return {row.arn for row in rows} & set(arns)
+
+    def put_to_sleep(self, arns: Mapping[str, float], owner: str) -> None:
+        with self._driver_transaction() as driver:
+            for arn, until in arns.items():
+                driver.execute(_SLEEP, {"of_owner": owner, "of_arn": arn, "asleep_until": until})
+
+    def sleepers(self, owner: str, now: float, limit: int = 500) -> list[ExecutionRow]:
+        due = (
+            EXECUTIONS.where(_E.owner == owner, _E.asleep_until <= now).order_by(_E.asleep_until).limit(limit)
+        )
+        rows = [ExecutionRow(**row._mapping) for row in self._rows(due)]
+        awake = update(schema.executions).where(_E.owner == owner, _E.arn.in_([row.arn for row in rows]))
+        self._write(awake.values(asleep_until=None))
+        return rows
+
+    def next_sleeper(self, owner: str) -> float | None:
+        [row] = self._rows(select(func.min(_E.asleep_until)).where(_E.owner == owner))
+        return None if row[0] is None else float(row[0])
+
+    def take_over_sleepers(self, alive: Collection[str], new: str) -> int:
+        others = (_OWNED, _E.owner.not_in(list(alive)), _E.asleep_until.is_not(None))
+        return self._write(update(schema.executions).where(*others).values(owner=new))
+
+    def codes(self, hashes: Collection[str]) -> dict[str, CodeRow]:
+        rows = self._rows(select(schema.codes).where(schema.codes.c.sha256.in_(list(hashes))))
+        return {row.sha256: CodeRow(**row._mapping) for row in rows}
+
+    def _elapsed(self) -> float:
+        """Seconds on a clock that all processes of this machine share, and that nobody sets: it counts its suspends."""
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

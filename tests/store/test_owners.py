@@ -1,0 +1,121 @@
+"""What every store promises of owners, their leases and the code they need (nbflow/store/port.py, Ownership)."""
+
+from dataclasses import replace
+from math import inf
+
+import pytest
+
+from nbflow.store.port import Append, Closing, CodeRow, EngineRow, ExecutionRow, Redriving, Store
+from tests.store.test_contract import A, B, C, opening, step
+
+ONE, TWO = EngineRow("one", "here", 17, 1.5), EngineRow("two", "there", 18, 2.5)
+CODE = CodeRow("cd" * 32, "function", "fit", b"\x80\x05", '{"path":"ä.py"}')
+
+
+def of(owner: str, row: ExecutionRow, **more: object) -> Append:
+    return opening(replace(row, owner=owner, **more))  # type: ignore[arg-type]
+
+
+def left(store: Store, *alive: str) -> list[str]:
+    return [row.arn for row in store.left(alive)]
+
+
+def test_a_lease_is_held_renewed_and_released(store: Store) -> None:
+    store.hold(ONE, 10.0)
+    store.hold(TWO, -1.0)
+    seconds = dict(store.engines())
+    assert 5.0 < seconds[ONE] <= 10.0
+    assert seconds[TWO] < 0
+    store.hold(TWO, 100.0)
+    assert dict(store.engines())[TWO] > 50.0
+    store.release(ONE.id)
+    store.release("nobody")
+    assert [row for row, _ in store.engines()] == [TWO]
+
+
+def test_what_the_dead_leave_is_found(store: Store) -> None:
+    store.append([of("one", A), of("two", B), of("", C)])
+    assert left(store, "one", "two") == [C.arn]
+    assert left(store, "one") == [B.arn, C.arn]
+    assert left(store) == [A.arn, B.arn, C.arn]
+    assert len(store.left([], limit=2)) == 2
+
+
+def test_the_children_of_map_runs_are_not_left(store: Store) -> None:
+    store.append([of("one", A, map_run_arn="arn:run", item=3)])
+    assert left(store) == []
+    found = store.execution(A.arn)
+    assert found is not None
+    assert found.item == 3
+
+
+def test_an_execution_is_taken_over_by_one(store: Store) -> None:
+    store.append([of("one", A), of("", B)])
+    assert not store.take_over(A.arn, "two", "three")
+    assert store.take_over(A.arn, "one", "two")
+    assert not store.take_over(A.arn, "one", "three")
+    assert store.take_over(B.arn, "", "two")
+    assert store.owned([A.arn, B.arn, C.arn], "two") == {A.arn, B.arn}
+    assert store.owned([A.arn], "one") == set()
+    assert left(store, "two") == []
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_nobody_owns_what_is_over(store: Store, at_once: bool) -> None:
+    end = Closing("SUCCEEDED", "1", stopped_at=12.0)
+    if at_once:
+        store.append([replace(of("one", A), closed=end, released=True)])
+    else:
+        store.append([of("one", A)])
+        store.append([replace(step(A, 1), closed=end, released=True)])
+    found = store.execution(A.arn)
+    assert found is not None
+    assert found.owner is None
+    assert left(store) == []
+    assert not store.take_over(A.arn, "one", "two")
+
+
+def test_an_end_that_owes_something_is_still_owned(store: Store) -> None:
+    store.append([of("one", A)])
+    store.append([replace(step(A, 1), closed=Closing("ABORTED", stopped_at=12.0))])
+    assert left(store) == [A.arn]
+    assert store.take_over(A.arn, "one", "two")
+    store.append([replace(step(A, 2), released=True)])
+    assert left(store) == []
+
+
+def test_a_redrive_brings_an_owner(store: Store) -> None:
+    store.append([replace(of("one", A), closed=Closing("FAILED", stopped_at=12.0), released=True)])
+    store.append([replace(step(A, 1), redriven=Redriving(1, 13.0, owner="two", directory="/work"))])
+    found = store.execution(A.arn)
+    assert found is not None
+    assert (found.owner, found.directory) == ("two", "/work")
+
+
+def test_sleepers_wake_in_time(store: Store) -> None:
+    store.append([of("one", A), of("one", B), of("two", C)])
+    assert store.next_sleeper("one") is None
+    store.put_to_sleep({A.arn: 30.0, B.arn: 20.0, C.arn: 5.0}, "one")
+    assert store.next_sleeper("one") == 20.0
+    assert store.next_sleeper("two") is None, "it was not its own to put to sleep"
+    assert store.sleepers("one", 19.0) == []
+    assert [row.arn for row in store.sleepers("one", 30.0, limit=1)] == [B.arn]
+    assert [row.arn for row in store.sleepers("one", 30.0)] == [A.arn]
+    assert store.sleepers("one", 30.0) == []
+    assert store.next_sleeper("one") is None
+
+
+def test_sleepers_change_hands_asleep(store: Store) -> None:
+    store.append([of("one", A), of("one", B), of("two", C)])
+    store.put_to_sleep({A.arn: inf}, "one")
+    store.put_to_sleep({C.arn: 5.0}, "two")
+    assert left(store) == [B.arn]
+    assert store.take_over_sleepers(["two", "three"], "three") == 1
+    assert store.next_sleeper("three") == inf
+    assert store.owned([B.arn], "one") == {B.arn}
+
+
+def test_code_is_kept_once(store: Store) -> None:
+    store.append([replace(of("one", A), codes=(CODE,))])
+    store.append([replace(of("one", B), codes=(replace(CODE, name="other"),))])
+    assert store.codes([CODE.sha256, "none"]) == {CODE.sha256: CODE}
