@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nbflow.client.listing import executions as executions
     from nbflow.client.machines import BindingError as BindingError
     from nbflow.client.machines import StateMachine as StateMachine
+    from nbflow.client.resuming import resume as resume
     from nbflow.errors import Fail as Fail
     from nbflow.errors import NbflowError as NbflowError
     from nbflow.language.validate import DefinitionError as DefinitionError
@@ -70,6 +71,7 @@ _HOME = {
     "map": "nbflow.authoring.words",
     "notebook": "nbflow.authoring.task",
     "parallel": "nbflow.authoring.words",
+    "resume": "nbflow.client.resuming",
     "serve_activity": "nbflow.worker.serve",
     "task": "nbflow.authoring.task",
     "wait": "nbflow.authoring.words",

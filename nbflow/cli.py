@@ -1,4 +1,4 @@
-"""The shell's door: ``nbflow run``, ``list``, ``show``, ``history``, ``stop``, ``redrive``, ``server``, ``worker``.
+"""The shell's door: ``nbflow run``, ``list``, ``show``, ``stop``, ``resume``, ``redrive``, ``server`` and others.
 
 What was asked for goes to standard output, everything else to standard error. Exit codes: 0; 1, it did not succeed or
 could not be done; 2, the command line is wrong; 130, interrupted. What a command needs is imported when it runs, so
@@ -18,6 +18,7 @@ from nbflow import files
 from nbflow.cli_options import Dask, Store
 from nbflow.cli_server import env, server
 from nbflow.cli_worker import worker
+from nbflow.client.presentation import Shell, use
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     An error that nbflow explains is one message and exit code 1, never a traceback.
     """
+    use(Shell())
     try:
         app(arguments)
     except nf.NbflowError as error:
@@ -146,6 +148,38 @@ def redrive(
     if store is not None or dask is not None:
         nf.connect(store, dask=dask)
     _see_through(nf.execution(run).redrive(machine, tasks=functions), quiet)
+
+
+@app.command()
+def resume(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...", help="Names of executions, or ARNs. Default: all that are interrupted."
+        ),
+    ] = None,
+    dask: Dask = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the outputs only.")] = False,
+    store: Store = None,
+) -> None:
+    """Go on with executions that were interrupted: whose process was killed, or ended before they had.
+
+    They go on in this process, with the code of their tasks as recorded, and are shown and end as with run.
+    """
+    connection = nf.connect(store, dask=dask)
+    found = nf.resume(*(runs or []))
+    if not found:
+        typer.echo(f"no executions are interrupted in {connection.url}", err=True)
+    failed = False
+    for each in found:
+        try:
+            _see_through(each, quiet)
+        except typer.Exit as ended:  # the others go on
+            if ended.exit_code != 1:
+                raise
+            failed = True
+    if failed:
+        raise typer.Exit(1)
 
 
 def _see_through(started: "nf.Execution", quiet: bool) -> None:
@@ -249,8 +283,7 @@ def stop(
 ) -> None:
     """End an execution that is RUNNING.
 
-    It is ABORTED. So is one whose process was killed, and which therefore stays RUNNING for ever; redrive then goes on
-    with it.
+    It is ABORTED. So is one whose process was killed; redrive goes on with it nevertheless.
     """
     nf.connect(store)
     found = nf.execution(run)

@@ -76,7 +76,7 @@ class Connection:
         self.context = copy_context()
         """Where words from the engine's threads belong: in a notebook, under the cell that has last started a run."""
         self._closed = False
-        self._mentioned: set[str] = set()
+        self._mentioned: set[tuple[str, str | None]] = set()
 
     def _say(self, text: str) -> None:
         self.context.copy().run(say, text)  # a context of its own: two threads cannot be in one
@@ -144,14 +144,37 @@ class Connection:
                 raise error
 
     def _mention(self, arn: str) -> None:
-        if arn in self._mentioned or self.row(arn).status != "RUNNING":  # it may have ended between two looks
+        """Say who goes on with an execution that is not here; again, if that has changed."""
+        row = self.row(arn)
+        if row.status != "RUNNING":  # it may have ended between two looks
             return
-        self._mentioned.add(arn)
-        name = names_of(arn)[1]
-        say(
-            f"execution {name} was started by another process; waiting for what that one records "
-            f"(Ctrl-C stops waiting; if that process is gone, `nbflow stop {name}` ends it)"
-        )
+        keeper = self.service.keeper(row)
+        if (arn, keeper) in self._mentioned:
+            return
+        self._mentioned.add((arn, keeper))
+        if keeper is None:
+            say(f"execution {row.name} is interrupted: {self.how_to_resume(row)}. Ctrl-C stops waiting")
+        else:
+            say(
+                f"execution {row.name} is run by {keeper}; waiting for what that one records (Ctrl-C stops waiting)"
+            )
+
+    def how_to_resume(self, row: ExecutionRow) -> str:
+        """Of an interrupted execution: what goes on with it, or what is missing here for that."""
+        missing = self.service.why_not_here(row)
+        if missing is None:
+            return f"nf.resume({row.name!r}) goes on with it (in a shell: nbflow resume {row.name})"
+        return f"it cannot go on in this process: {missing}"
+
+    def offer_to_resume(self) -> None:
+        """Say which executions are interrupted, if any are."""
+        rows = self.service.interrupted()
+        if rows:
+            count = f"{len(rows)} executions were" if len(rows) > 1 else "1 execution was"
+            say(
+                f"{count} interrupted when the process ended that ran them: {_names([row.arn for row in rows])}. "
+                "nf.resume() goes on with them, nf.resume(NAME) with one; nbflow stop NAME ends one"
+            )
 
     @property
     def closed(self) -> bool:
@@ -180,7 +203,9 @@ class Connection:
         self.engine.close()
         self.store.close()
         if running:
-            say(f"left as last recorded: {_names(running)} (nbflow show NAME; nbflow stop NAME ends one)")
+            say(
+                f"left as last recorded: {_names(running)} (nbflow resume NAME goes on, nbflow stop NAME ends it)"
+            )
 
 
 def say(text: str) -> None:
@@ -222,7 +247,8 @@ def connect(
         disconnect()
         _current = opened
         _register_exit()
-        return opened
+    presenter().connected(opened)
+    return opened
 
 
 def current() -> Connection:

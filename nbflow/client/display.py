@@ -145,6 +145,8 @@ def show_execution(console: Console, run: Execution) -> None:
     put(console, f"[dim]{run.arn}[/]\n")
     for each in tree(run.trace.visits):
         put(console, each)
+    if row.status == "RUNNING" and run.connection.service.keeper(row) is None:
+        put(console, f"[yellow]interrupted[/]: {escape(run.connection.how_to_resume(row))}")
     show_value(console, "input", json.loads(row.input))
     if row.output is not None:
         output = json.loads(row.output)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 from nbflow.errors import NbflowError
 
 if TYPE_CHECKING:
+    from nbflow.client.connection import Connection
     from nbflow.client.executions import Execution
 
 
@@ -14,6 +15,10 @@ class Presenter(Protocol):
     @property
     def waits_at_exit(self) -> bool:
         """Whether the process, before it ends, waits for what it started."""
+        ...
+
+    def connected(self, connection: "Connection") -> None:
+        """It is the default connection from now on."""
         ...
 
     def started(self, execution: "Execution") -> None:
@@ -29,10 +34,13 @@ class Presenter(Protocol):
         ...
 
 
-class _Nowhere:
-    """A script or a shell."""
+class Script:
+    """Where nothing is shown."""
 
     waits_at_exit = True
+
+    def connected(self, connection: "Connection") -> None:
+        connection.offer_to_resume()
 
     def started(self, execution: "Execution") -> None:
         pass
@@ -46,7 +54,14 @@ class _Nowhere:
         pass
 
 
-_presenter: Presenter = _Nowhere()
+class Shell(Script):
+    """The same for commands, which are asked for what they say."""
+
+    def connected(self, connection: "Connection") -> None:
+        pass
+
+
+_presenter: Presenter = Script()
 
 
 def use(presenter: Presenter) -> None:

@@ -9,10 +9,10 @@ from nbflow.artifacts.shelf import Artifact
 from nbflow.engine.live import Arrival, Decided, Live, Nesting, Owed, Scripted
 from nbflow.engine.map_run import opened
 from nbflow.engine.outside import Outside
-from nbflow.engine.rows import artifact_row, closing, redriving
+from nbflow.engine.rows import artifact_row, closing, code_row, redriving
 from nbflow.machine import Step, facts, orders
 from nbflow.machine.records import FORMAT, Record, join
-from nbflow.store.port import Append, Closing, LogRow, MapRunRow, Settled, TokenRow
+from nbflow.store.port import Append, Closing, CodeRow, LogRow, MapRunRow, Settled, TokenRow
 from nbflow.tasks.job import Outcome
 
 MOST_RECORDS: Final = 1024
@@ -74,7 +74,7 @@ class _Draft:
             if outcome is not None:
                 self.owed.append(Scripted(order, outcome))
                 return
-            if order.token is not None:
+            if order.token is not None and order.attempt not in self.live.tokens:
                 self.tokens.append(self.outside.opened(order, self.live, self.now))
         self.owed.append(order)
 
@@ -124,6 +124,8 @@ def decide(
         opened=live.row if live.step == 0 else None,
         redriven=redriving(run, live.row) if redriven else None,
         closed=closed,
+        released=run.ended and not run.cancelling,
+        codes=_codes(live) if live.step == 0 or redriven else (),
         logs=tuple(LogRow(outcome.attempt, outcome.log) for outcome in draft.outcomes if outcome.log),
         artifacts=tuple(artifact_row(artifact, now) for artifact in made),
         tokens=tuple(draft.tokens),
@@ -134,6 +136,13 @@ def decide(
         settled=settled,
     )
     return Decided(live, draft.records, draft.owed, append, tuple(made), draft.wake)
+
+
+def _codes(live: Live) -> tuple[CodeRow, ...]:
+    """What does its tasks, for whoever goes on with it. Those of a Map Run's children are their parent's."""
+    if live.row.map_run_arn is not None:
+        return ()
+    return tuple(code_row(code) for code in live.codes.values() if code.kind != "nested")
 
 
 def _take_over(live: Live, fresh: Live) -> list[orders.Order]:

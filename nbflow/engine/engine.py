@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
+from nbflow.engine.lease import Lease, alive
 from nbflow.engine.live import (
     AlreadyExists,
     Arrival,
@@ -59,6 +61,7 @@ class Engine:
         self.bus = Bus()
         self._watch = Watch(store.changes)
         self.workers = Workers(store, clock, self._watch)
+        self._lease = Lease(store, self._runs_some)
         self._watching = False
         self._readers: ThreadPoolExecutor | None = None
         self._turns = Turns(
@@ -68,6 +71,7 @@ class Engine:
             scattered,
             clock,
             self.bus,
+            self._lease,
             arrived=self._signal,
             queued=self.workers.queued,
             chance=chance,
@@ -82,6 +86,14 @@ class Engine:
         self._signalled = False
         self._closing = False
         self._lock = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        """By which the store knows the executions that it runs."""
+        return self._lease.row.id
+
+    def _runs_some(self) -> bool:
+        return any(live.kept for live in list(self._turns.live.values()))  # others add to it
 
     def now(self) -> float:
         """Seconds since the epoch, by this engine's clock."""
@@ -127,6 +139,7 @@ class Engine:
         execution of this ARN, and with StoreError if the store refuses the first step. Raises AlreadyExists if it is
         live here, and EngineError if the engine is closed.
         """
+        row = replace(row, owner=self.id, directory=directory)
         live = Live(
             row, Machine.of(definition, self._chance, self._has_activity), codes, directory, artifacts, script
         )
@@ -192,7 +205,7 @@ class Engine:
         Nothing is ordered again. The store's unique (execution, step) decides between the two engines: the future is
         done when the end is durable, and fails with AlreadyExists if the other one wrote the next step.
         """
-        live = Live(row, Machine.rebuilt(definition, self._chance, steps), codes, "", step=len(steps))
+        live = Live(row, self._rebuilt(definition, steps), codes, "", step=len(steps))
         live.started.set_result(None)
         if live.machine.run.ended:
             live.ended.set_result(None)
@@ -202,6 +215,38 @@ class Engine:
             adopted = self._turns.live.setdefault(row.arn, live)
         self._turns.outside.adopt(row.arn)
         return adopted.ended
+
+    def alive(self) -> set[str]:
+        """The engines whose executions are to be left to them, this one among them. Raises StoreError."""
+        return alive(self._store) | {self.id}
+
+    def resume(
+        self,
+        row: ExecutionRow,
+        definition: model.StateMachine,
+        steps: Sequence[Sequence[Record]],
+        codes: Mapping[str, Code],
+        script: Script | None = None,
+    ) -> Future[None]:
+        """Go on with an execution that the store has made this engine's: it is as ``steps`` left it.
+
+        What is outstanding is ordered again: attempts at tasks keep their names. The future is done when a step says
+        durably who goes on with it; it fails with AlreadyExists if whoever ran it before has written a further step.
+        Raises EngineError if the engine is closed.
+        """
+        row = replace(row, owner=self.id)
+        directory = row.directory or ""
+        live = Live(row, self._rebuilt(definition, steps), codes, directory, script=script, step=len(steps))
+        with self._lock:
+            self._check_open()
+            present = self._turns.live.setdefault(row.arn, live)
+        if present is live:
+            self._turns.outside.adopt(row.arn)
+            self.post(row.arn, facts.Owned(self.id))
+        return present.started
+
+    def _rebuilt(self, definition: model.StateMachine, steps: Sequence[Sequence[Record]]) -> Machine:
+        return Machine.rebuilt(definition, self._chance, steps, self._has_activity)
 
     def redrive(
         self,
@@ -218,7 +263,8 @@ class Engine:
         step) decides) or another thread was quicker with the next step, and with StoreError if the store refuses it.
         Raises NothingToRedrive if there is nothing to go on with, and EngineError if the engine is closed.
         """
-        live = Live(row, Machine.rebuilt(definition, self._chance, steps), codes, directory, step=len(steps))
+        row = replace(row, owner=self.id, directory=directory)
+        live = Live(row, self._rebuilt(definition, steps), codes, directory, step=len(steps))
         run = live.machine.run
         if run.ended and run.status != "SUCCEEDED" and not run.redrivable:
             raise NothingToRedrive(f"execution {row.arn} failed before it began: start it anew")
@@ -297,12 +343,12 @@ class Engine:
         self.workers.close()
         if thread is None:
             self._finish()
-            self._watch.close()
-            return
-        self._signal()
-        if thread is not threading.current_thread():
-            thread.join()
+        else:
+            self._signal()
+            if thread is not threading.current_thread():
+                thread.join()
         self._watch.close()
+        self._lease.close()
 
     def _signal(self) -> None:
         """Something has arrived."""
@@ -333,7 +379,7 @@ class Engine:
 
     def _mind_the_store(self) -> None:
         """While executions are live here, what other processes tell them is to be heard."""
-        wanted = any(live.kept for live in list(self._turns.live.values()))  # others add to it
+        wanted = self._runs_some()
         if wanted and not self._watching:
             self._watch.subscribe(self.heed)
         elif self._watching and not wanted:

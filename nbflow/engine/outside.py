@@ -6,7 +6,7 @@ decides by itself that such a task has ended: it reads that in the inbox.
 """
 
 import heapq
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -31,7 +31,7 @@ class Outside:
         self._read = 0
         """The id of the last inbox row that was looked at."""
         self._adopted: set[str] = set()
-        """Executions whose rows were perhaps passed over, before they were this engine's."""
+        """Executions whose rows and tokens were perhaps passed over, before they were this engine's."""
         self._timers: list[tuple[float, str]] = []
         """When tokens are to be looked at."""
 
@@ -40,13 +40,15 @@ class Outside:
         """When a task may have timed out."""
         return self._timers[0][0] if self._timers else None
 
-    def arrivals(self, known: Container[str]) -> Iterator[tuple[str, Arrival]]:
+    def arrivals(self, known: Mapping[str, Live]) -> Iterator[tuple[str, Arrival]]:
         """What has newly arrived for the executions that this engine knows. Raises StoreError.
 
         The rest is for other engines, or, of executions that have ended, for nobody, and deleted.
         """
         while self._adopted:
             arn = next(iter(self._adopted))
+            if arn in known:
+                self._watch_all(known[arn])
             for row in self._store.inbox_of(arn):
                 if row.id <= self._read and arn in known:
                     yield arn, Arrival(_fact(row), inbox=row.id)
@@ -60,6 +62,12 @@ class Outside:
                 elif row.ended:
                     self._store.forget([row.id])
                 self._read = row.id  # not before it is taken: whoever takes it may fail
+
+    def _watch_all(self, live: Live) -> None:
+        for token in list(live.tokens.values()):
+            row = self._store.token(token)
+            if row is not None and row.state == "open":
+                self.watch(row)
 
     def adopt(self, execution: str) -> None:
         """An execution is this engine's from now on: what has arrived for it before is to be heard."""

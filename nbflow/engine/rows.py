@@ -1,13 +1,17 @@
 """Between the machine's values and the store's rows."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import overload
+from functools import lru_cache
+from typing import Final, overload
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.language.paths import compact
+from nbflow.language.values import Json
 from nbflow.machine.run import Run
-from nbflow.store.port import ArtifactRow, Closing, ExecutionRow, Redriving
+from nbflow.store.port import ArtifactRow, Closing, CodeRow, ExecutionRow, Redriving
+from nbflow.tasks.job import Code
 
 
 def closing(run: Run) -> Closing:
@@ -19,7 +23,9 @@ def closing(run: Run) -> Closing:
 def redriving(run: Run, row: ExecutionRow) -> Redriving:
     """That the execution was redriven, for its row; ``row`` has the tokens and bindings of this redrive."""
     assert run.redriven_at is not None
-    return Redriving(run.redrives, run.redriven_at, row.redrive_tokens, row.bindings)
+    return Redriving(
+        run.redrives, run.redriven_at, row.redrive_tokens, row.bindings, row.owner, row.directory
+    )
 
 
 @overload
@@ -38,6 +44,31 @@ def artifact_row(artifact: Artifact, now: float) -> ArtifactRow:
     fields = asdict(artifact)
     fields["preview"] = None if artifact.preview is None else compact(artifact.preview)
     return ArtifactRow(**fields, made_at=now, touched_at=now)
+
+
+_BOUND: Final = ("kind", "name", "path", "sha256", "keywords", "on", "returns")
+"""What an execution remembers of the code of a task: of one content, there may be several."""
+
+
+def bindings(codes: Mapping[str, Code]) -> str:
+    """What does its tasks, by the resource that names it, for the execution's row."""
+    return json.dumps(
+        {resource: {name: getattr(code, name) for name in _BOUND} for resource, code in codes.items()}
+    )
+
+
+@lru_cache(256)
+def code_row(code: Code) -> CodeRow:
+    """The content of the code, as the store remembers it."""
+    about = json.dumps({"sources": code.sources, "python": code.python})
+    return CodeRow(code.sha256, code.kind, code.name, code.content, about)
+
+
+def code_of(bound: Mapping[str, Json], row: CodeRow) -> Code:
+    """The code that an execution and the store remember."""
+    about = json.loads(row.about)
+    sources = tuple((name, text) for name, text in about["sources"])
+    return Code(**bound, content=row.content, sources=sources, python=about["python"])
 
 
 def artifact_of(row: ArtifactRow) -> Artifact:

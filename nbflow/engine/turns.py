@@ -17,6 +17,7 @@ from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
 from nbflow.engine.decide import decide
 from nbflow.engine.hands import Hands
+from nbflow.engine.lease import Lease
 from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live, tokens_of
 from nbflow.engine.map_runs import MapRuns, Spawn
 from nbflow.engine.outside import Outside
@@ -44,6 +45,7 @@ class Turns:
         scattered: Pool,
         clock: Clock,
         bus: Bus,
+        lease: Lease,
         arrived: Callable[[], None],
         queued: Callable[[str], None],
         chance: Chance,
@@ -53,6 +55,7 @@ class Turns:
         self._store = store
         self._clock = clock
         self._bus = bus
+        self._lease = lease
         self._arrived = arrived
         self._queued = queued
         self._inbox: deque[tuple[str, Arrival]] = deque()
@@ -307,6 +310,7 @@ class Turns:
         if not batch:
             return
         try:
+            self._lease.hold()
             yield from zip(batch, self._store.append([made.append for made in batch]), strict=True)
             return
         except StoreError as refused:
@@ -356,7 +360,9 @@ class Turns:
     # --- act
 
     def _act(self) -> None:
-        """Carry out what is durable."""
+        """Carry out what is durable, as far as it is still this engine's to do."""
+        if self._owed and not self._is_ours():
+            return
         while self._owed and self._clock.now() >= self._paused_until:
             live, owed = self._owed[0].live, self._owed[0].orders
             try:
@@ -373,6 +379,23 @@ class Turns:
                 self.put(live.row.arn, Arrival(facts.Continue()))
             if run.ended and not run.cancelling and self.live.get(live.row.arn) is live:
                 self._dismiss(live)
+
+    def _is_ours(self) -> bool:
+        """Forget what others have taken over while the lease was over. False: the store does not say it now."""
+        if not self._lease.lapsed:
+            return True
+        mine = {arn: live for arn, live in self.live.items() if live.row.owner == self._lease.row.id}
+        try:
+            self._lease.renew()
+            owned = self._store.owned(mine, self._lease.row.id)
+        except StoreError as error:
+            _log.warning("%s Nothing is done until it says which executions are still this process's.", error)
+            self._paused_until = self._clock.now() + PAUSE
+            return False
+        self._lease.accept()
+        for arn in mine.keys() - owned:
+            self.drop(mine[arn], AlreadyExists(f"execution {arn} was taken over by another process"))
+        return True
 
     def _dismiss(self, live: Live) -> None:
         """It has ended, and nothing is owed. Who has asked to redrive it meanwhile is to look at what it is now."""

@@ -17,6 +17,7 @@ from nbflow.tasks import capture
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from nbflow.client.connection import Connection
     from nbflow.client.executions import Execution
 
 LOOK: Final = 1.0
@@ -35,6 +36,9 @@ class Kernel:
         self._shell: Any = shell
         self._started: list[Execution] = []
         self._lock = threading.Lock()
+
+    def connected(self, connection: "Connection") -> None:
+        connection.offer_to_resume()
 
     def started(self, execution: "Execution") -> None:
         from nbflow.jupyter.showing import show_started

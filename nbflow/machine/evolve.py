@@ -15,7 +15,14 @@ ROOT: Final = 0
 """The id of the frame that is the run itself."""
 
 HIDDEN: Final = frozenset(
-    {r.TaskCancelled, r.WaitStarted, r.RetryScheduled, r.ExecutionRetired, r.BranchRedriven}
+    {
+        r.TaskCancelled,
+        r.WaitStarted,
+        r.RetryScheduled,
+        r.ExecutionRetired,
+        r.ExecutionOwned,
+        r.BranchRedriven,
+    }
 )
 """Records that AWS never shows; they take no event id."""
 
@@ -318,6 +325,10 @@ def _fork_failed(run: Run, record: r.ForkFailed) -> None:
     refresh(run, frame)
 
 
+def _execution_owned(run: Run, record: r.ExecutionOwned) -> None:
+    """It is as it was: the record only takes its place in the journal."""
+
+
 def _execution_retired(run: Run, record: r.ExecutionRetired) -> None:
     run.retired = True
 
@@ -391,6 +402,7 @@ _EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
     r.ForkSucceeded: _fork_succeeded,
     r.ForkFailed: _fork_failed,
     r.ExecutionRetired: _execution_retired,
+    r.ExecutionOwned: _execution_owned,
     r.ExecutionSucceeded: _execution_succeeded,
     r.ExecutionFailed: _execution_ended("FAILED"),
     r.ExecutionAborted: _execution_ended("ABORTED"),

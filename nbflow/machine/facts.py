@@ -89,6 +89,12 @@ class Redrive(_Fact, frozen=True):
     """Someone goes on with an execution that has failed, timed out or been stopped (RedriveExecution)."""
 
 
+class Owned(_Fact, frozen=True):
+    """Another engine has taken the execution over, and is to do whatever is outstanding."""
+
+    engine: str
+
+
 class Fail(_Fact, frozen=True):
     """The shell cannot go on with the execution."""
 
@@ -109,6 +115,7 @@ Fact: TypeAlias = (
     | Stop
     | Retire
     | Redrive
+    | Owned
     | Fail
 )
 

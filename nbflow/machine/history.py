@@ -60,7 +60,7 @@ def _previous(run: Run, record: r.Record) -> int:
             # Until something has happened in the state, AWS points to the event before it was entered.
             fresh = frame.last == frame.entered and not isinstance(frame.current, model.Wait)
             return frame.before if fresh else frame.last
-        case r.TaskCancelled() | r.ExecutionRetired():  # never shown
+        case r.TaskCancelled() | r.ExecutionRetired() | r.ExecutionOwned():  # never shown
             raise AssertionError(record)
         case _:
             return run.frames[record.frame].last

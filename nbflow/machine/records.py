@@ -265,6 +265,13 @@ class ExecutionRedriven(_Record, frozen=True):
     at: float
 
 
+class ExecutionOwned(_Record, frozen=True):
+    """From this step on, another engine goes on with it: one that does not know of this has lost. Not shown by AWS."""
+
+    at: float
+    engine: str
+
+
 class BranchRedriven(_Record, frozen=True):
     """A branch or iteration that failed or was given up goes on; ``frame`` is its own. Not shown by AWS."""
 
@@ -303,6 +310,7 @@ Record: TypeAlias = (
     | ExecutionAborted
     | ExecutionTimedOut
     | ExecutionRedriven
+    | ExecutionOwned
     | BranchRedriven
 )
 

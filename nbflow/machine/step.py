@@ -67,8 +67,12 @@ class Machine:
         """Take a fact in and run to rest, or to the bound. ``now`` is seconds since the epoch.
 
         A fact about an attempt that is no longer under way, or that reaches an ended execution, changes nothing.
+        After Owned, which changes nothing either, the orders are all that are outstanding.
         """
         turn = Turn(self.run, now, self.chance, self.has_activity)
+        if type(fact) is facts.Owned:
+            turn.emit(records.ExecutionOwned(now, fact.engine))
+            return Step(turn.records, self.outstanding(), turn.encoded)
         cancelling = len(self.run.cancelling)
         try:
             _TAKE[type(fact)](turn, fact)

@@ -1,6 +1,7 @@
 """``nbflow server``: the API of one connection on a socket, with the words that its user needs."""
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -10,9 +11,11 @@ from nbflow.server.app import for_local_names, make_app, signed_with
 from nbflow.server.environment import url_of
 from nbflow.server.keys import file_beside, keys_in
 from nbflow.server.serve import is_loopback, listen, serve
+from nbflow.service.arns import names_of
+from nbflow.service.resuming import Resumer
 
-MOST_COUNTED: Final = 1000
-"""More executions than these are not counted when a server starts."""
+LOOK: Final = 1.0
+"""Seconds between two looks for executions that were interrupted."""
 
 
 def check_place(host: str, *, auth: bool) -> None:
@@ -43,21 +46,37 @@ def run(connection: Connection, host: str, port: int, *, auth: bool, env: Callab
     words = banner(url_of(host, port), connection.url, asked, env(port))
     if not is_loopback(host):
         words += "\n  other machines can reach it; what is sent is signed, but not encrypted"
-    waiting = connection.store.executions(status="RUNNING", limit=MOST_COUNTED, children=False)
-    if waiting:
-        words += f"\n  {left_over(len(waiting))}"
-    serve(app, listener, begun=lambda: say(words), ending=connection.engine.workers.close)
+    ended = threading.Event()
+    resuming = threading.Thread(target=_resume, args=(connection, ended), name="nbflow-resume", daemon=True)
+
+    def begun() -> None:
+        say(words)
+        resuming.start()
+
+    def ending() -> None:
+        ended.set()
+        connection.engine.workers.close()
+
+    serve(app, listener, begun, ending)
+    resuming.join()
     say("the server has ended")
 
 
-def left_over(count: int) -> str:
-    """What is said of executions that are RUNNING when a server starts: it does not run them."""
-    some = f"{count} executions are" if count > 1 else "1 execution is"
-    some = f"{count} or more executions are" if count == MOST_COUNTED else some
-    return (
-        f"{some} RUNNING in the store, and not by this server: if the process that ran them is gone, "
-        "nbflow stop and nbflow redrive go on with one (nbflow list --status RUNNING)"
-    )
+def _resume(connection: Connection, ended: threading.Event) -> None:
+    """Go on with what other processes have left, this server's predecessor among them, until it is to end."""
+    resumer = Resumer(connection.service.desk)
+    while True:
+        try:
+            resumed, reasons = resumer.look()
+        except NbflowError as error:
+            say(f"{error} What was interrupted is looked for again")
+        else:
+            for row in resumed:
+                say(f"goes on with the interrupted execution {row.name}")
+            for arn, reason in reasons.items():
+                say(f"the interrupted execution {names_of(arn)[1]} cannot go on in this server: {reason}")
+        if ended.wait(LOOK):
+            return
 
 
 def banner(url: str, store: str, keys: str, env: str) -> str:
@@ -67,4 +86,4 @@ def banner(url: str, store: str, keys: str, env: str) -> str:
   clients in a shell: eval "$({env})", then aws stepfunctions list-state-machines, or any program that uses an AWS SDK
     (SDKs put sync- before the host's name for StartSyncExecution and TestState; these variables keep them from it)
   clients in Python: nbflow.boto3_client({url!r})
-  Ctrl-C ends the server, and leaves what runs as recorded"""
+  Ctrl-C ends the server; the next one on this store goes on with what runs"""

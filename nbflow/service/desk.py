@@ -24,5 +24,7 @@ class Desk:
     """Code for the tasks of executions that arrive over the API, by the name at the end of a Lambda ARN."""
     own_functions: dict[str, Mapping[str, Code]] = field(default_factory=dict)
     """The functions of machines that were made in this process, by the machine's ARN and the function's name."""
+    halfway: set[str] = field(default_factory=set)
+    """Executions that have been taken over and that the engine does not have yet."""
     mocks: MockConfig = field(default_factory=MockConfig)
     """Scripted results, for executions that are started on ``<machine's ARN>#<test case>``."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from nbflow.engine.live import AlreadyExists, NothingToRedrive
+from nbflow.engine.rows import bindings
 from nbflow.language.values import Json
 from nbflow.machine.records import decode
 from nbflow.service.arns import map_state_of
@@ -12,7 +13,7 @@ from nbflow.service.definitions import check_definition
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.lookup import execution_of, present
-from nbflow.service.starting import Work, bindings, bound
+from nbflow.service.starting import Work, bound
 from nbflow.service.stopping import stop_left
 from nbflow.store.port import ExecutionRow
 

@@ -10,7 +10,7 @@ from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine.history import Event
 from nbflow.machine.records import Record
-from nbflow.service import executions, histories, machines, map_runs, redriving
+from nbflow.service import executions, histories, machines, map_runs, redriving, resuming
 from nbflow.service.arns import execution_arn
 from nbflow.service.desk import Desk, Limits
 from nbflow.service.errors import ApiError
@@ -140,6 +140,22 @@ class Service:
     ) -> dict[str, Json]:
         """:func:`nbflow.service.redriving.redrive_execution`, with the code of the tasks as for ``start_execution``."""
         return redriving.redrive_execution(self.desk, execution_arn, work=Work(tasks, (), directory))
+
+    def interrupted(self) -> list[ExecutionRow]:
+        """:func:`nbflow.service.resuming.interrupted`"""
+        return resuming.interrupted(self.desk)
+
+    def resume(self, row: ExecutionRow) -> bool:
+        """:func:`nbflow.service.resuming.resume`"""
+        return resuming.resume(self.desk, row)
+
+    def why_not_here(self, row: ExecutionRow) -> str | None:
+        """:func:`nbflow.service.resuming.why_not_here`"""
+        return resuming.why_not_here(self.desk, row)
+
+    def keeper(self, row: ExecutionRow) -> str | None:
+        """:func:`nbflow.service.resuming.keeper`"""
+        return resuming.keeper(self.desk, row)
 
     def map_run_progress(self, map_run_arn: str) -> tuple[int, int]:
         """:func:`nbflow.service.map_runs.progress`"""

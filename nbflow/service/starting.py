@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.engine.live import Script
+from nbflow.engine.rows import bindings
 from nbflow.language import model
 from nbflow.language.integrations import integration, is_invocation
 from nbflow.language.validate import resources
@@ -57,13 +58,16 @@ def definition_of(desk: Desk, target: Target) -> model.StateMachine:
 def script_of(desk: Desk, target: Target) -> Script | None:
     """The scripted results of the test case that the ARN names."""
     case = target.ref.test_case
-    if not case:
-        return None
-    known = desk.mocks.cases.get(target.machine.name, {})
+    return script_of_case(desk, target.machine.name, case) if case else None
+
+
+def script_of_case(desk: Desk, machine: str, case: str) -> Script:
+    """The scripted results of a machine's test case. Raises ApiError InvalidArn if there is none of this name."""
+    known = desk.mocks.cases.get(machine, {})
     if case not in known:
-        hint = f"the mock configuration has {', '.join(sorted(known)) or 'none'} for {target.machine.name}"
+        hint = f"the mock configuration has {', '.join(sorted(known)) or 'none'} for {machine}"
         raise ApiError("InvalidArn", f"Invalid Arn: 'There is no test case {case}'", hint)
-    return desk.mocks.script(target.machine.name, case)
+    return desk.mocks.script(machine, case)
 
 
 def bound(desk: Desk, definition: model.StateMachine, machine: str = "") -> dict[str, Code]:
@@ -102,6 +106,7 @@ def new_row(
         "updateDate": shown.updated_at,
         "revisionId": shown.revision_id,
         "traceHeader": trace_header,
+        **({"testCase": target.ref.test_case} if target.ref.test_case else {}),
         **({} if parent is None else {"waitedFor": parent.pattern}),
         **options.shown(shown.options),
     }
@@ -113,21 +118,11 @@ def new_row(
         status="RUNNING",
         input=input,
         started_at=desk.engine.now(),
-        bindings=bindings(work.tasks) if work is not None else None,
+        bindings=bindings(work.tasks) if work is not None and work.tasks else None,
         version_arn=None if target.version is None else target.version.arn,
         alias_arn=None if target.alias is None else target.alias.arn,
         revision=json.dumps(revision),
         parent_token=None if parent is None else parent.token,
-    )
-
-
-def bindings(tasks: Mapping[str, Code]) -> str:
-    """What each resource was bound to, for the execution's row."""
-    return json.dumps(
-        {
-            resource: {"kind": code.kind, "name": code.name, "path": code.path, "sha256": code.sha256}
-            for resource, code in tasks.items()
-        }
     )
 
 

@@ -55,7 +55,11 @@ def pin(function: Callable[..., Any], name: str, *, keywords: bool) -> Code:
     code = getattr(inspect.unwrap(target), "__code__", None)  # a builtin or a callable object has none
     path = getattr(code, "co_filename", "")
     sha256 = hashlib.sha256(content).hexdigest()
-    return Code("function", name, sha256, content, keywords, path, sources=_sources(target))
+    return Code("function", name, sha256, content, keywords, path, sources=_sources(target), python=PYTHON)
+
+
+PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""cloudpickle holds byte code, which each minor version has its own of."""
 
 
 LARGE: Final = 1_000_000
@@ -201,6 +205,11 @@ def load(code: Code) -> Callable[..., Any]:
         if function is not None:
             _loaded.move_to_end(code.sha256)
             return function
+    if code.python not in ("", PYTHON):
+        raise NotPortable(
+            f"task {code.name!r} was pickled by Python {code.python}, and this is Python {PYTHON}, which cannot read "
+            f"it: use Python {code.python} here, or define the task again under this one"
+        )
     try:
         unpickled = cloudpickle.loads(code.content)  # not under the lock: it may import for seconds
     except Exception as error:  # unpickling imports modules and runs anybody's code

@@ -34,6 +34,8 @@ class Code:
     returns: str = ""
     """What its result has to be, since the definition relies on it: number, string, boolean, array, array[2] (of two)
     or dataframe."""
+    python: str = ""
+    """A function: the version of Python that has pickled it, such as 3.11. Another cannot read its byte code."""
 
 
 class Job(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nbflow.engine.rows import code_of
 from nbflow.language.values import Json
 from nbflow.service.arns import ROLE, execution_arn, machine_arn
 from nbflow.testing import mock_config
@@ -34,9 +35,11 @@ def test_a_lambda_arn_is_done_by_the_function_of_its_name(office: Office) -> Non
     job = office.pool.finish(output=7)
     assert (job.code, job.arguments) == (CODES[WORK], {"a": 1})
     assert office.ended(run) == "SUCCEEDED"
-    assert json.loads(office.store.execution(run).bindings or "") == {  # type: ignore[union-attr]
-        arn: {"kind": "function", "name": "work", "path": "work.py", "sha256": "0" * 64}
-    }
+    row = office.store.execution(run)
+    assert row is not None
+    [(resource, bound)] = json.loads(row.bindings or "").items()
+    assert resource == arn
+    assert code_of(bound, office.store.codes(["0" * 64])["0" * 64]) == CODES[WORK]
 
 
 def test_a_task_that_nobody_can_do_fails_with_words(office: Office) -> None:

@@ -1,0 +1,174 @@
+"""Going on with what an engine has left RUNNING that is no more: a process that was killed, a machine that stopped.
+
+What is outstanding is ordered again, as the journal tells it. The code of the tasks is what was recorded when the
+execution started, or was last redriven; so it goes on without the notebook's cells. Where that cannot be loaded here,
+the execution waits as it is, and the reason is told: another process may be able to go on with it.
+"""
+
+import json
+
+from nbflow.engine.live import AlreadyExists, Script
+from nbflow.engine.rows import code_of
+from nbflow.errors import NbflowError
+from nbflow.language import model
+from nbflow.machine.records import Record, TaskScheduled, decode
+from nbflow.machine.step import Machine
+from nbflow.service.arns import map_state_of
+from nbflow.service.definitions import check_definition
+from nbflow.service.desk import Desk
+from nbflow.service.errors import ApiError
+from nbflow.service.starting import bound, script_of_case
+from nbflow.service.stopping import stop_left
+from nbflow.store.port import ExecutionRow
+from nbflow.tasks.function import NotPortable, load
+from nbflow.tasks.job import Code, Outcome
+
+
+class NotHere(NbflowError):
+    """An execution cannot go on in this process; elsewhere it may."""
+
+
+def interrupted(desk: Desk) -> list[ExecutionRow]:
+    """Executions that nobody goes on with, oldest first: their engines are no more."""
+    halfway = [row for arn in list(desk.halfway) if (row := desk.store.execution(arn)) is not None]
+    return halfway + desk.store.left(desk.engine.alive())
+
+
+def keeper(desk: Desk, row: ExecutionRow) -> str | None:
+    """The process that goes on with an execution, in words; None if it is interrupted, or over."""
+    if row.owner is None or row.owner not in desk.engine.alive():
+        return None
+    host, pid, _ = row.owner.rsplit(":", 2)
+    return f"process {pid} on {host}"
+
+
+def why_not_here(desk: Desk, row: ExecutionRow) -> str | None:
+    """What is missing in this process to go on with an interrupted execution; None if nothing is."""
+    try:
+        code_for(desk, row, check_definition(desk.store.definition(row.definition)))
+    except NotHere as reason:
+        return str(reason)
+    return None
+
+
+class Resumer:
+    """Goes on with whatever is interrupted, again and again: for a process that stays, such as a server."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._not_here: dict[str, int] = {}
+        """Executions that cannot go on in this process, with the number of their steps then."""
+
+    def look(self) -> tuple[list[ExecutionRow], dict[str, str]]:
+        """Those that go on now, and why others, which are newly found, cannot, by their ARNs. Raises StoreError."""
+        resumed, reasons = [], {}
+        found = interrupted(self._desk)
+        self._not_here = {row.arn: row.steps for row in found if self._not_here.get(row.arn) == row.steps}
+        for row in found:
+            if row.arn in self._not_here:
+                continue
+            try:
+                if resume(self._desk, row):
+                    resumed.append(row)
+            except NotHere as reason:
+                reasons[row.arn] = str(reason)
+                self._not_here[row.arn] = row.steps
+        return resumed, reasons
+
+
+def resume(desk: Desk, row: ExecutionRow) -> bool:
+    """Go on with an interrupted execution; it returns when a step says so durably. False: somebody else was quicker.
+
+    Raises NotHere, which says what is missing; then it is as it was. Raises StoreError.
+    """
+    definition = check_definition(desk.store.definition(row.definition))
+    codes = code_for(desk, row, definition)
+    desk.engine.open()
+    if row.owner != desk.engine.id and not desk.store.take_over(row.arn, row.owner or "", desk.engine.id):
+        return False
+    desk.halfway.add(row.arn)  # until the engine has it: if the store fails meanwhile, it is tried again
+    stop_left(desk, row)
+    while True:
+        steps = [decode(step.records, step.format) for step in desk.store.journal(row.arn)]
+        script = _script(desk, row, definition, steps)
+        going_on = desk.engine.resume(row, definition, steps, codes, script)
+        try:
+            going_on.result()
+        except AlreadyExists:  # whoever ran it before lives, and has written a step: perhaps its last one
+            present = desk.store.execution(row.arn)
+            if present is None or present.owner != desk.engine.id:
+                desk.halfway.discard(row.arn)
+                return False
+            continue
+        desk.halfway.discard(row.arn)
+        return True
+
+
+def code_for(desk: Desk, row: ExecutionRow, definition: model.StateMachine) -> dict[str, Code]:
+    """What does the execution's tasks: as recorded; else, where it cannot be loaded here, what is bound here now.
+
+    Raises NotHere if that is missing, too.
+    """
+    codes = bound(desk, definition, row.machine_arn)
+    remembered = json.loads(row.bindings or "{}")
+    contents = desk.store.codes({each["sha256"] for each in remembered.values()})
+    for resource, each in remembered.items():
+        if each["kind"] == "nested":
+            continue
+        content = contents.get(each["sha256"])
+        if content is None and resource not in codes:
+            raise NotHere(f"the code of its task {each['name']!r} was not recorded")
+        if content is None:
+            continue
+        code = code_of(each, content)
+        try:
+            if code.kind == "function":
+                load(code)
+        except NotPortable as error:
+            if resource not in codes:
+                raise NotHere(str(error)) from error
+            continue
+        codes[resource] = code
+    return codes
+
+
+def _script(
+    desk: Desk, row: ExecutionRow, definition: model.StateMachine, steps: list[list[Record]]
+) -> Script | None:
+    """The scripted results of its test case, from where it was: those that were given are given away first.
+
+    Raises NotHere if there is no such test case here.
+    """
+    case = json.loads(row.revision or "{}").get("testCase")
+    if case is None:
+        return None
+    machine = map_state_of(row.machine_arn)[0].rpartition(":")[2]
+    try:
+        script = script_of_case(desk, machine, case)
+    except ApiError as error:
+        raise NotHere(f"it runs the test case {case!r}: {error}") from error
+    pending = _given(desk, definition, steps, script)
+
+    def answer(state: str) -> Outcome | None:
+        return pending[state].pop(0) if pending.get(state) else script(state)
+
+    return answer
+
+
+def _given(
+    desk: Desk, definition: model.StateMachine, steps: list[list[Record]], script: Script
+) -> dict[str, list[Outcome | None]]:
+    """Take from the script what was asked for already; answers what of it is still outstanding, by the state's name."""
+    machine = Machine.of(definition, desk.engine.chance)
+    given: dict[int, tuple[str, Outcome | None]] = {}
+    for record in (record for step in steps for record in step):
+        machine.evolve(record)
+        if isinstance(record, TaskScheduled):
+            frame = machine.run.frames[record.frame]
+            given[machine.run.last_event] = frame.state, script(frame.state)
+    pending: dict[str, list[Outcome | None]] = {}
+    for attempt in machine.run.attempts:
+        if attempt in given:
+            state, outcome = given[attempt]
+            pending.setdefault(state, []).append(outcome)
+    return pending
