@@ -84,7 +84,7 @@ def resume(desk: Desk, row: ExecutionRow) -> bool:
     definition = check_definition(desk.store.definition(row.definition))
     codes = code_for(desk, row, definition)
     desk.engine.open()
-    if row.owner != desk.engine.id and not desk.store.take_over(row.arn, row.owner or "", desk.engine.id):
+    if row.arn not in desk.halfway and not desk.store.take_over(row.arn, row.owner or "", desk.engine.id):
         return False
     desk.halfway.add(row.arn)  # until the engine has it: if the store fails meanwhile, it is tried again
     stop_left(desk, row)

@@ -200,16 +200,16 @@ _loaded_lock: Final = threading.Lock()
 
 def load(code: Code) -> Callable[..., Any]:
     """The function, unpickled once per process. Raises NotPortable if this process lacks what it needs."""
-    with _loaded_lock:
-        function = _loaded.get(code.sha256)
-        if function is not None:
-            _loaded.move_to_end(code.sha256)
-            return function
     if code.python not in ("", PYTHON):
         raise NotPortable(
             f"task {code.name!r} was pickled by Python {code.python}, and this is Python {PYTHON}, which cannot read "
             f"it: use Python {code.python} here, or define the task again under this one"
         )
+    with _loaded_lock:
+        function = _loaded.get(code.sha256)
+        if function is not None:
+            _loaded.move_to_end(code.sha256)
+            return function
     try:
         unpickled = cloudpickle.loads(code.content)  # not under the lock: it may import for seconds
     except Exception as error:  # unpickling imports modules and runs anybody's code

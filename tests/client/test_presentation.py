@@ -22,6 +22,9 @@ class Recorder:
         self.told: list[tuple[str, str]] = []
         self.patience_ended = threading.Event()
 
+    def connected(self, connection: Connection) -> None:
+        self.told.append(("connected", connection.url))
+
     def started(self, execution: nf.Execution) -> None:
         self.told.append(("started", execution.name))
 

@@ -224,3 +224,24 @@ def test_the_client_in_process_follows_the_connection(folder: Path) -> None:
         execution = sfn.start_execution(stateMachineArn=arn, input='{"a": 1}')["executionArn"]
         assert json.loads(ended(sfn, execution)["output"]) == {"a": 1}
         assert [each["name"] for each in sfn.list_state_machines()["stateMachines"]] == [name]
+
+
+def test_a_server_that_was_killed_is_followed_by_one_that_goes_on(folder: Path) -> None:
+    gate = folder / "open"
+    (folder / "slow.py").write_text(
+        "def slow(input):\n    import pathlib, time\n    pathlib.Path('begun').touch()\n"
+        f"    while not pathlib.Path({str(gate)!r}).exists():\n        time.sleep(0.01)\n    return input\n"
+    )
+    options = ("--tasks", "slow.py")
+    with started(*options) as server:
+        sfn = client(server.url, keys_in(folder / ".nbflow" / "credentials"))
+        running = sfn.start_execution(stateMachineArn=make_machine(sfn, "slow"), input="[7]")["executionArn"]
+        while not (folder / "begun").exists():
+            pass
+        server.process.kill()
+        server.process.wait()
+    gate.touch()
+    with started(*options) as server:
+        sfn = client(server.url, keys_in(folder / ".nbflow" / "credentials"))
+        assert ended(sfn, running)["output"] == "[7]"
+        assert "goes on with the interrupted execution" in server.end()[1]

@@ -1,0 +1,177 @@
+"""Which executions are interrupted, what is needed to go on with them, and who does."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nbflow.service.resuming import NotHere, Resumer, interrupted, keeper, why_not_here
+from nbflow.store.port import ExecutionRow, StoreError
+from nbflow.tasks import function
+from nbflow.tasks.job import Code, Outcome
+from nbflow.testing import mock_config
+from tests.service.support import TASK, WAIT, WORK, Office
+
+
+@pytest.fixture
+def offices(tmp_path: Path) -> Iterator[tuple[Office, Office]]:
+    """Two processes on one store, for what the store knows."""
+    one, two = Office(tmp_path), Office(tmp_path)
+    yield one, two
+    for office in (one, two):
+        office.engine.close()
+        office.store.close()
+
+
+def work(input: int) -> int:
+    return input
+
+
+def left(office: Office, definition: object = WAIT) -> ExecutionRow:
+    """An execution whose process is no more."""
+    code = function.pin(work, "work", keywords=False)
+    machine = office.machine(definition)
+    arn = office.service.start_execution(machine, tasks={WORK: code}, directory="/somewhere")["executionArn"]
+    office.settled()
+    office.store.release(office.engine.id)
+    row = office.store.execution(arn)
+    assert row is not None
+    return row
+
+
+def test_what_is_in_good_hands_is_not_interrupted(offices: tuple[Office, Office]) -> None:
+    one, two = offices
+    run = one.start(one.machine(WAIT))
+    row = two.store.execution(run)
+    assert row is not None
+    assert interrupted(two.service.desk) == []
+    assert keeper(two.service.desk, row) is not None
+    one.store.release(one.engine.id)
+    assert [each.arn for each in interrupted(two.service.desk)] == [run]
+    assert keeper(two.service.desk, row) is None
+
+
+def test_it_goes_on_where_it_was_with_what_it_had(offices: tuple[Office, Office]) -> None:
+    one, two = offices
+    row = left(one, TASK)
+    assert [each.arn for each in Resumer(two.service.desk).look()[0]] == [row.arn]
+    job, answer = two.pool.next()
+    assert (job.code.name, job.directory) == ("work", "/somewhere")
+    assert function.load(job.code)(7) == 7
+    answer(Outcome(job.execution, job.attempt, 7))
+    assert two.ended(row.arn) == "SUCCEEDED"
+    assert interrupted(two.service.desk) == []
+
+
+def test_of_two_who_go_on_one_does(offices: tuple[Office, Office]) -> None:
+    one, two = offices
+    row = left(one)
+    assert two.service.resume(row)
+    assert not one.service.resume(row)
+
+
+def test_whoever_writes_in_between_is_looked_at_again(
+    offices: tuple[Office, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine before was only paused, and writes a step after its journal was read."""
+    one, two = offices
+    row = left(one, TASK)
+    rows = two.store.journal
+    again: list[str] = []
+
+    def journal(arn: str, after: int = -1) -> object:
+        found = list(rows(arn, after))
+        if not again:
+            one.pool.finish(output="late")
+            one.settled()
+        again.append(arn)
+        return iter(found)
+
+    monkeypatch.setattr(two.store, "journal", journal)
+    assert not two.service.resume(row)
+    monkeypatch.undo()
+    assert two.service.describe_execution(row.arn)["output"] == '"late"'
+    assert two.service.desk.halfway == set()
+
+
+def test_if_the_store_fails_halfway_it_is_tried_again(
+    offices: tuple[Office, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = offices
+    row = left(one)
+
+    def away(*_: object) -> object:
+        raise StoreError("the disk is away.")
+
+    monkeypatch.setattr(two.store, "journal", away)
+    resumer = Resumer(two.service.desk)
+    with pytest.raises(StoreError):
+        resumer.look()
+    monkeypatch.undo()
+    assert [each.arn for each in resumer.look()[0]] == [row.arn]
+
+
+def test_what_cannot_be_loaded_here_waits_and_is_told_once(
+    offices: tuple[Office, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = offices
+    row = left(one, TASK)
+    monkeypatch.setattr("nbflow.tasks.function.PYTHON", "3.99")
+    reason = "task 'work' was pickled by Python"
+    resumer = Resumer(two.service.desk)
+    resumed, reasons = resumer.look()
+    assert resumed == []
+    assert reason in reasons[row.arn]
+    assert resumer.look() == ([], {})
+    assert reason in (why_not_here(two.service.desk, row) or "")
+    assert two.store.execution(row.arn) == row
+    two.service.functions = {"work": Code("function", "work", "1" * 64, b"")}
+    assert why_not_here(two.service.desk, row) is None, "this process has a function of its own for it"
+
+
+def test_code_that_was_never_recorded_is_missing(offices: tuple[Office, Office]) -> None:
+    one, two = offices
+    row = left(one, TASK)
+    bound = json.loads(row.bindings or "")
+    bound[WORK]["sha256"] = "2" * 64
+    with pytest.raises(NotHere, match="the code of its task 'work' was not recorded"):
+        two.service.resume(replace(row, bindings=json.dumps(bound)))
+
+
+def test_a_test_case_goes_on_from_where_its_script_was(offices: tuple[Office, Office]) -> None:
+    one, two = offices
+    answers = {
+        "0": {"Throw": {"Error": "Boom", "Cause": ""}},
+        "1": {"Return": {"Payload": "second"}},
+    }
+    state = {
+        "Type": "Task",
+        "Resource": WORK,
+        "End": True,
+        "Retry": [{"ErrorEquals": ["Boom"], "IntervalSeconds": 60}],
+    }
+    case = {"StateMachines": {"m": {"TestCases": {"Case": {"T": "R"}}}}, "MockedResponses": {"R": answers}}
+    for office in offices:
+        office.service.mocks = mock_config.parse(case)
+    machine = one.machine({"StartAt": "T", "States": {"T": state}})
+    arn = one.call("StartExecution", stateMachineArn=f"{machine}#Case")["executionArn"]
+    one.settled()
+    one.store.release(one.engine.id)
+    row = two.store.execution(arn)
+    assert row is not None
+    assert two.service.resume(row)
+    two.settled()
+    two.clock.advance_to(two.clock.now() + 60)
+    two.engine.heed()
+    assert two.ended(arn) == "SUCCEEDED"
+    assert json.loads(two.service.describe_execution(arn)["output"]) == {"Payload": "second"}
+
+
+def test_without_its_test_case_it_does_not_really_do_anything(offices: tuple[Office, Office]) -> None:
+    one, two = offices
+    row = left(one)
+    revision = json.dumps({**json.loads(row.revision or "{}"), "testCase": "Case"})
+    with pytest.raises(NotHere, match="it runs the test case 'Case'"):
+        two.service.resume(replace(row, revision=revision))
