@@ -146,7 +146,7 @@ class Connection:
     def _mention(self, arn: str) -> None:
         """Say who goes on with an execution that is not here; again, if that has changed."""
         row = self.row(arn)
-        if row.status != "RUNNING":  # it may have ended between two looks
+        if row.status != "RUNNING" or row.owner == self.engine.id:  # it has just ended; or it is asleep here
             return
         keeper = self.service.keeper(row)
         if (arn, keeper) in self._mentioned:
@@ -184,7 +184,7 @@ class Connection:
     @property
     def running(self) -> list[str]:
         """The ARNs of the executions that were started here and have not ended, here or by another process."""
-        return [arn for arn in self.engine.running if self.row(arn).status == "RUNNING"]
+        return self.store.owned(self.engine.id)
 
     def wait_for_all(self) -> None:
         """Wait until nothing that was started here runs any more, and say which executions did not succeed."""

@@ -75,6 +75,7 @@ class Engine:
             arrived=self._signal,
             queued=self.workers.queued,
             chance=chance,
+            has_activity=self._has_activity,
             spawn=spawn or self._spawn,
         )
         self._store = store
@@ -93,7 +94,9 @@ class Engine:
         return self._lease.row.id
 
     def _runs_some(self) -> bool:
-        return any(live.kept for live in list(self._turns.live.values()))  # others add to it
+        """Or has put some to sleep."""
+        awake = any(live.kept for live in list(self._turns.live.values()))  # others add to it
+        return awake or self._turns.sleepers.next_due is not None
 
     def now(self) -> float:
         """Seconds since the epoch, by this engine's clock."""

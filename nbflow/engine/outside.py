@@ -6,7 +6,7 @@ decides by itself that such a task has ended: it reads that in the inbox.
 """
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 
@@ -23,11 +23,12 @@ from nbflow.store.port import InboxRow, Settled, Store, TokenRow
 class Outside:
     """The inbox as one engine reads it, and its timers. Of the engine's thread; only ``changed`` is set by others."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, owner: str) -> None:
         self.changed = True
         """The inbox may hold something new."""
         self._store = store
         self._clock = clock
+        self._owner = owner
         self._read = 0
         """The id of the last inbox row that was looked at."""
         self._adopted: set[str] = set()
@@ -40,15 +41,17 @@ class Outside:
         """When a task may have timed out."""
         return self._timers[0][0] if self._timers else None
 
-    def arrivals(self, known: Mapping[str, Live]) -> Iterator[tuple[str, Arrival]]:
-        """What has newly arrived for the executions that this engine knows. Raises StoreError.
+    def arrivals(
+        self, known: Mapping[str, Live], wake: Callable[[str], bool]
+    ) -> Iterator[tuple[str, Arrival]]:
+        """What has newly arrived for the executions that this engine knows, or can ``wake``. Raises StoreError.
 
         The rest is for other engines, or, of executions that have ended, for nobody, and deleted.
         """
         while self._adopted:
             arn = next(iter(self._adopted))
             if arn in known:
-                self._watch_all(known[arn])
+                self.watch_all(known[arn])
             for row in self._store.inbox_of(arn):
                 if row.id <= self._read and arn in known:
                     yield arn, Arrival(_fact(row), inbox=row.id)
@@ -57,13 +60,14 @@ class Outside:
             self.changed = False
             for row in self._store.inbox(self._read):
                 self.changed = True
-                if row.execution in known:
+                if row.execution in known or (row.owner == self._owner and wake(row.execution)):
                     yield row.execution, Arrival(_fact(row), inbox=row.id)
                 elif row.ended:
                     self._store.forget([row.id])
                 self._read = row.id  # not before it is taken: whoever takes it may fail
 
-    def _watch_all(self, live: Live) -> None:
+    def watch_all(self, live: Live) -> None:
+        """Look at the tokens of an execution that was not here. Raises StoreError."""
         for token in list(live.tokens.values()):
             row = self._store.token(token)
             if row is not None and row.state == "open":
@@ -111,6 +115,13 @@ class Outside:
         dues = [due for due in (row.due, row.heartbeat_due) if due is not None]
         if dues:
             heapq.heappush(self._timers, (min(dues), row.token))
+
+    def forget(self, tokens: Collection[str]) -> None:
+        """Do not look at these any more: their executions are asleep until the first of them is due."""
+        if tokens:
+            gone = set(tokens)
+            self._timers = [timer for timer in self._timers if timer[1] not in gone]
+            heapq.heapify(self._timers)
 
     def expire(self) -> None:
         """End what has timed out. Raises StoreError; then the same timers are tried again."""

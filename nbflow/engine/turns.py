@@ -10,6 +10,7 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import Final
 
 from nbflow.artifacts.shelf import Shelf
@@ -21,12 +22,14 @@ from nbflow.engine.lease import Lease
 from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live, tokens_of
 from nbflow.engine.map_runs import MapRuns, Spawn
 from nbflow.engine.outside import Outside
+from nbflow.engine.sleepers import Sleepers, rebuilt
 from nbflow.errors import NbflowError
 from nbflow.language.values import Chance
 from nbflow.machine import Machine, facts
 from nbflow.machine.records import decode
+from nbflow.machine.turn import HasActivity
 from nbflow.pools.port import Pool
-from nbflow.store.port import Store, StoreError
+from nbflow.store.port import ExecutionRow, Store, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class Turns:
         arrived: Callable[[], None],
         queued: Callable[[str], None],
         chance: Chance,
+        has_activity: HasActivity,
         spawn: Spawn,
     ) -> None:
         self.live: dict[str, Live] = {}
@@ -56,7 +60,9 @@ class Turns:
         self._clock = clock
         self._bus = bus
         self._lease = lease
+        self._chance = chance
         self._arrived = arrived
+        self._has_activity = has_activity
         self._queued = queued
         self._inbox: deque[tuple[str, Arrival]] = deque()
         self._with_mail: dict[str, Live] = {}
@@ -67,7 +73,8 @@ class Turns:
         self._paused_until = 0.0
         """When the refused and the owed are tried again."""
         self._timers: list[tuple[float, str]] = []
-        self.outside = Outside(store, clock)
+        self.outside = Outside(store, clock, lease.row.id)
+        self.sleepers = Sleepers(store, clock, lease.row.id)
         self.map_runs = MapRuns(store, clock, chance, self, spawn)
         self.hands = Hands(store, shelf, ordinary, scattered, self.map_runs, self.put)
         self._later: deque[Callable[[], None]] = deque()
@@ -106,6 +113,8 @@ class Turns:
         dues = [self._timers[0][0]] if self._timers else []
         if self.outside.next_due is not None:
             dues.append(max(self.outside.next_due, self._paused_until))
+        if self.sleepers.next_due not in (None, inf):
+            dues.append(max(self.sleepers.next_due, self._paused_until))
         if self._undone or self._owed or self.outside.changed:
             dues.append(self._paused_until)
         return min(dues, default=None)
@@ -127,6 +136,7 @@ class Turns:
                 text = f"execution {made.live.row.arn} is recorded by another process"
                 self.drop(made.live, AlreadyExists(text))
         self._act()
+        self._rest()
 
     def drop(self, live: Live, error: NbflowError) -> None:
         """Forget the execution, give up its jobs, and tell who waits; it stays in the store as it was last recorded."""
@@ -195,10 +205,50 @@ class Turns:
             elif arrival.inbox is not None:
                 self._unheard.append(arrival.inbox)
 
+    def _rest(self) -> None:
+        """Let those that wait for long leave the memory, if there are many."""
+        try:
+            asleep = self.sleepers.put_to_sleep(self.live)
+        except StoreError as error:
+            _log.warning("%s Executions that wait stay in memory.", error)
+            return
+        for live in asleep:
+            del self.live[live.row.arn]
+            self.outside.forget(live.tokens.values())
+
+    def _wake(self) -> None:
+        """Take in those that are due again. Raises StoreError."""
+        rows = self.sleepers.due()
+        for row in rows:
+            if row.arn not in self.live:
+                self._take_in(row)
+        self.sleepers.woken(rows)
+
+    def _take_in(self, row: ExecutionRow) -> None:
+        """Have an execution in memory again, which is this engine's. Raises StoreError."""
+        live = rebuilt(self._store, row, self._chance, self._has_activity)
+        self.outside.watch_all(live)
+        self.live[row.arn] = live
+        self.put(row.arn, Arrival(facts.Tick()))
+        if live.machine.run.next_due is not None:
+            self._arm(live, live.machine.run.next_due)
+
+    def _wake_up(self, execution: str) -> bool:
+        """Somebody has told an execution something that is this engine's and asleep. Raises StoreError."""
+        row = self._store.execution(execution)
+        if row is None or row.asleep_until is None or row.owner != self._lease.row.id:
+            return False
+        self._take_in(row)
+        self.sleepers.woken([row])
+        return True
+
     def _something_outside(self, now: float) -> bool:
-        due = self.outside.next_due
+        dues = (self.outside.next_due, self.sleepers.next_due)
         return bool(
-            self.outside.changed or self._unsettled or self._unheard or (due is not None and due <= now)
+            self.outside.changed
+            or self._unsettled
+            or self._unheard
+            or any(due is not None and due <= now for due in dues)
         )
 
     def _listen(self) -> None:
@@ -209,9 +259,11 @@ class Turns:
             self._inbox.extend(self._unsettled)
             self._unsettled = []
             self.outside.expire()
+            if self.sleepers.next_due is not None and self.sleepers.next_due <= self._clock.now():
+                self._wake()
             said = deque[tuple[str, Arrival]]()
             try:
-                for execution, arrival in self.outside.arrivals(self.live):
+                for execution, arrival in self.outside.arrivals(self.live, self._wake_up):
                     said.append((execution, self._told(self.live[execution], arrival)))
             finally:  # before what was asked for here meanwhile: a stop does not undo what had been accepted
                 self._inbox.extendleft(reversed(said))
@@ -384,17 +436,18 @@ class Turns:
         """Forget what others have taken over while the lease was over. False: the store does not say it now."""
         if not self._lease.lapsed:
             return True
-        mine = {arn: live for arn, live in self.live.items() if live.row.owner == self._lease.row.id}
         try:
             self._lease.renew()
-            owned = self._store.owned(mine, self._lease.row.id)
+            owned = set(self._store.owned(self._lease.row.id))
         except StoreError as error:
             _log.warning("%s Nothing is done until it says which executions are still this process's.", error)
             self._paused_until = self._clock.now() + PAUSE
             return False
         self._lease.accept()
-        for arn in mine.keys() - owned:
-            self.drop(mine[arn], AlreadyExists(f"execution {arn} was taken over by another process"))
+        for arn, live in list(self.live.items()):
+            running = live.step > 0 and not live.machine.run.ended and live.row.map_run_arn is None
+            if live.kept and running and arn not in owned:
+                self.drop(live, AlreadyExists(f"execution {arn} was taken over by another process"))
         return True
 
     def _dismiss(self, live: Live) -> None:

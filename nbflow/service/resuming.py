@@ -28,10 +28,13 @@ class NotHere(NbflowError):
     """An execution cannot go on in this process; elsewhere it may."""
 
 
-def interrupted(desk: Desk) -> list[ExecutionRow]:
-    """Executions that nobody goes on with, oldest first: their engines are no more."""
+def interrupted(desk: Desk, due: float | None = None) -> list[ExecutionRow]:
+    """Executions that nobody goes on with, oldest first: their engines are no more.
+
+    With ``due``, only those that have something to do before that time.
+    """
     halfway = [row for arn in list(desk.halfway) if (row := desk.store.execution(arn)) is not None]
-    return halfway + desk.store.left(desk.engine.alive())
+    return halfway + desk.store.left(desk.engine.alive(), due)
 
 
 def keeper(desk: Desk, row: ExecutionRow) -> str | None:
@@ -62,7 +65,7 @@ class Resumer:
     def look(self) -> tuple[list[ExecutionRow], dict[str, str]]:
         """Those that go on now, and why others, which are newly found, cannot, by their ARNs. Raises StoreError."""
         resumed, reasons = [], {}
-        found = interrupted(self._desk)
+        found = interrupted(self._desk, self._desk.engine.now())
         self._not_here = {row.arn: row.steps for row in found if self._not_here.get(row.arn) == row.steps}
         for row in found:
             if row.arn in self._not_here:

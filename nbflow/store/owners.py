@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from nbflow.store import schema
@@ -24,7 +24,7 @@ EXECUTIONS: Final = select(schema.executions, _STEPS.label("steps"))
 """Selects ExecutionRows."""
 
 _OWNED: Final[ColumnElement[bool]] = _E.owner.is_not(None)
-_AWAKE: Final[ColumnElement[bool]] = _E.asleep_until.is_(None)
+_told = exists().where(schema.inbox.c.execution == _E.id)
 _lease = insert(schema.engines)
 _HOLD: Final = compiled(
     _lease.on_conflict_do_update(index_elements=["id"], set_={"until": _lease.excluded.until}),
@@ -50,18 +50,19 @@ class SqlOwners(SqlTokens):
         rows = self._rows(select(schema.engines))
         return [(EngineRow(row.id, row.host, row.pid, row.born), row.until - now) for row in rows]
 
-    def left(self, alive: Collection[str], limit: int = 1000) -> list[ExecutionRow]:
-        others = (_OWNED, _E.owner.not_in(list(alive)), _E.map_run_arn.is_(None), _AWAKE)
-        query = EXECUTIONS.where(*others)
+    def left(self, alive: Collection[str], due: float | None = None, limit: int = 1000) -> list[ExecutionRow]:
+        query = EXECUTIONS.where(_OWNED, _E.owner.not_in(list(alive)), _E.map_run_arn.is_(None))
+        if due is not None:
+            query = query.where(or_(_E.asleep_until.is_(None), _E.asleep_until <= due, _told))
         return [ExecutionRow(**row._mapping) for row in self._rows(query.order_by(_E.id).limit(limit))]
 
     def take_over(self, arn: str, owner: str, new: str) -> bool:
         taken = update(schema.executions).where(_E.arn == arn, _E.owner == owner)
-        return self._write(taken.values(owner=new)) > 0
+        return self._write(taken.values(owner=new, asleep_until=None)) > 0
 
-    def owned(self, arns: Collection[str], owner: str) -> set[str]:
-        rows = self._rows(select(_E.arn).where(_E.owner == owner))
-        return {row.arn for row in rows} & set(arns)
+    def owned(self, owner: str) -> list[str]:
+        running = (_E.owner == owner, _E.status == "RUNNING", _E.map_run_arn.is_(None))
+        return [row.arn for row in self._rows(select(_E.arn).where(*running).order_by(_E.id))]
 
     def put_to_sleep(self, arns: Mapping[str, float], owner: str) -> None:
         with self._driver_transaction() as driver:
@@ -69,21 +70,18 @@ class SqlOwners(SqlTokens):
                 driver.execute(_SLEEP, {"of_owner": owner, "of_arn": arn, "asleep_until": until})
 
     def sleepers(self, owner: str, now: float, limit: int = 500) -> list[ExecutionRow]:
-        due = (
-            EXECUTIONS.where(_E.owner == owner, _E.asleep_until <= now).order_by(_E.asleep_until).limit(limit)
-        )
-        rows = [ExecutionRow(**row._mapping) for row in self._rows(due)]
-        awake = update(schema.executions).where(_E.owner == owner, _E.arn.in_([row.arn for row in rows]))
-        self._write(awake.values(asleep_until=None))
-        return rows
+        due = EXECUTIONS.where(_E.owner == owner, _E.asleep_until <= now).order_by(_E.asleep_until)
+        return [ExecutionRow(**row._mapping) for row in self._rows(due.limit(limit))]
+
+    def wake(self, arns: Collection[str], owner: str) -> None:
+        with self._driver_transaction() as driver:
+            for arn in arns:
+                driver.execute(_SLEEP, {"of_owner": owner, "of_arn": arn, "asleep_until": None})
 
     def next_sleeper(self, owner: str) -> float | None:
-        [row] = self._rows(select(func.min(_E.asleep_until)).where(_E.owner == owner))
+        asleep = (_E.owner == owner, _E.asleep_until.is_not(None))
+        [row] = self._rows(select(func.min(_E.asleep_until)).where(*asleep))
         return None if row[0] is None else float(row[0])
-
-    def take_over_sleepers(self, alive: Collection[str], new: str) -> int:
-        others = (_OWNED, _E.owner.not_in(list(alive)), _E.asleep_until.is_not(None))
-        return self._write(update(schema.executions).where(*others).values(owner=new))
 
     def codes(self, hashes: Collection[str]) -> dict[str, CodeRow]:
         rows = self._rows(select(schema.codes).where(schema.codes.c.sha256.in_(list(hashes))))

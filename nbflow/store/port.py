@@ -241,6 +241,8 @@ class InboxRow:
     """JSON text."""
     ended: bool = False
     """Whether the execution has ended: nobody waits for the fact, unless its end still owes something."""
+    owner: str | None = None
+    """Of the execution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,19 +514,20 @@ class Ownership(Protocol):
         """Those that have not released their lease, each with the seconds that it has left (below 0: it is over)."""
         ...
 
-    def left(self, alive: Collection[str], limit: int = 1000) -> list[ExecutionRow]:
+    def left(self, alive: Collection[str], due: float | None = None, limit: int = 1000) -> list[ExecutionRow]:
         """Executions whose owner is none of those ``alive``, oldest first.
 
-        Not those that a Map Run has started: they belong to whoever has that. Not those that are asleep.
+        With ``due``, those that are asleep are left out until that time, or until somebody tells them something. Never
+        those that a Map Run has started: they belong to whoever has that.
         """
         ...
 
     def take_over(self, arn: str, owner: str, new: str) -> bool:
-        """Make an execution a new owner's. False: it is not, or no longer, the ``owner``'s."""
+        """Make an execution a new owner's, and awake. False: it is not, or no longer, the ``owner``'s."""
         ...
 
-    def owned(self, arns: Collection[str], owner: str) -> set[str]:
-        """Those of the executions that are the owner's."""
+    def owned(self, owner: str) -> list[str]:
+        """The ARNs of the owner's executions that run, oldest first. Not those that a Map Run has started."""
         ...
 
     def put_to_sleep(self, arns: Mapping[str, float], owner: str) -> None:
@@ -532,15 +535,15 @@ class Ownership(Protocol):
         ...
 
     def sleepers(self, owner: str, now: float, limit: int = 500) -> list[ExecutionRow]:
-        """Those that are asleep and due, and are not from now on; who is due first, comes first."""
+        """Those of the owner's that are asleep and due; who is due first, comes first."""
+        ...
+
+    def wake(self, arns: Collection[str], owner: str) -> None:
+        """The owner has these executions in its memory again."""
         ...
 
     def next_sleeper(self, owner: str) -> float | None:
-        """When the first of those that are asleep is due."""
-        ...
-
-    def take_over_sleepers(self, alive: Collection[str], new: str) -> int:
-        """Make all that are asleep and whose owner is none of those alive a new owner's; they sleep on."""
+        """When the first of the owner's that are asleep is due."""
         ...
 
     def codes(self, hashes: Collection[str]) -> dict[str, CodeRow]:

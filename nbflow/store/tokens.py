@@ -102,6 +102,7 @@ _inbox = (
         schema.inbox.c.attempt,
         schema.inbox.c.fact,
         schema.executions.c.stopped_at.is_not(null()),
+        schema.executions.c.owner,
     )
     .join(schema.executions, schema.executions.c.id == schema.inbox.c.execution)
     .order_by(schema.inbox.c.id)
@@ -200,8 +201,10 @@ class SqlTokens(SqlRegistry):
         self._engine.dispose()
 
 
-def _inbox_row(id: int, execution: str, attempt: int | None, fact: str, ended: int) -> InboxRow:
-    return InboxRow(id, execution, attempt, fact, bool(ended))
+def _inbox_row(
+    id: int, execution: str, attempt: int | None, fact: str, ended: int, owner: str | None
+) -> InboxRow:
+    return InboxRow(id, execution, attempt, fact, bool(ended), owner)
 
 
 def _taken(driver: sqlite3.Connection, row: TokenRow, now: float, fact: str) -> TokenRow:

@@ -16,8 +16,8 @@ def of(owner: str, row: ExecutionRow, **more: object) -> Append:
     return opening(replace(row, owner=owner, **more))  # type: ignore[arg-type]
 
 
-def left(store: Store, *alive: str) -> list[str]:
-    return [row.arn for row in store.left(alive)]
+def left(store: Store, *alive: str, due: float | None = None) -> list[str]:
+    return [row.arn for row in store.left(alive, due)]
 
 
 def test_a_lease_is_held_renewed_and_released(store: Store) -> None:
@@ -55,8 +55,8 @@ def test_an_execution_is_taken_over_by_one(store: Store) -> None:
     assert store.take_over(A.arn, "one", "two")
     assert not store.take_over(A.arn, "one", "three")
     assert store.take_over(B.arn, "", "two")
-    assert store.owned([A.arn, B.arn, C.arn], "two") == {A.arn, B.arn}
-    assert store.owned([A.arn], "one") == set()
+    assert store.owned("two") == [A.arn, B.arn]
+    assert store.owned("one") == []
     assert left(store, "two") == []
 
 
@@ -100,19 +100,24 @@ def test_sleepers_wake_in_time(store: Store) -> None:
     assert store.next_sleeper("two") is None, "it was not its own to put to sleep"
     assert store.sleepers("one", 19.0) == []
     assert [row.arn for row in store.sleepers("one", 30.0, limit=1)] == [B.arn]
+    assert [row.arn for row in store.sleepers("one", 30.0)] == [B.arn, A.arn]
+    store.wake([B.arn], "one")
+    store.wake([A.arn], "two")
     assert [row.arn for row in store.sleepers("one", 30.0)] == [A.arn]
-    assert store.sleepers("one", 30.0) == []
-    assert store.next_sleeper("one") is None
+    assert store.next_sleeper("one") == 30.0
+    assert store.owned("one") == [A.arn, B.arn]
 
 
-def test_sleepers_change_hands_asleep(store: Store) -> None:
-    store.append([of("one", A), of("one", B), of("two", C)])
-    store.put_to_sleep({A.arn: inf}, "one")
-    store.put_to_sleep({C.arn: 5.0}, "two")
-    assert left(store) == [B.arn]
-    assert store.take_over_sleepers(["two", "three"], "three") == 1
-    assert store.next_sleeper("three") == inf
-    assert store.owned([B.arn], "one") == {B.arn}
+def test_sleepers_of_the_dead_are_left_when_there_is_something_to_do(store: Store) -> None:
+    store.append([of("one", A), of("one", B), of("one", C)])
+    store.put_to_sleep({A.arn: 30.0, B.arn: inf}, "one")
+    assert left(store) == [A.arn, B.arn, C.arn]
+    assert left(store, due=20.0) == [C.arn]
+    assert left(store, due=30.0) == [A.arn, C.arn]
+    store.tell(B.arn, "{}")
+    assert left(store, due=20.0) == [B.arn, C.arn]
+    assert store.take_over(A.arn, "one", "two")
+    assert store.next_sleeper("two") is None, "it is awake"
 
 
 def test_code_is_kept_once(store: Store) -> None:
