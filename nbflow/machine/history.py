@@ -21,11 +21,11 @@ Event: TypeAlias = dict[str, Json]
 Described: TypeAlias = tuple[str, dict[str, Json] | None]
 
 
-def history(definition: model.StateMachine, records: Iterable[r.Record]) -> Iterator[Event]:
-    """The events of an execution, in AWS's shapes."""
+def history(definition: model.StateMachine, records: Iterable[r.Record], after: int = 0) -> Iterator[Event]:
+    """The events of an execution, in AWS's shapes; those with an id greater than ``after``."""
     run = Run(definition)
     for record in records:
-        if not visible(run, record):
+        if run.last_event < after or not visible(run, record):
             evolve(run, record)
             continue
         previous = _previous(run, record)

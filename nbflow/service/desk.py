@@ -1,10 +1,12 @@
 """What an action works with."""
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from nbflow.engine.engine import Engine
+from nbflow.machine.history import Event
 from nbflow.store.port import Store
 from nbflow.tasks.job import Code
 from nbflow.testing.mock_config import MockConfig
@@ -26,5 +28,7 @@ class Desk:
     """The functions of machines that were made in this process, by the machine's ARN and the function's name."""
     halfway: set[str] = field(default_factory=set)
     """Executions that have been taken over and that the engine does not have yet."""
+    readings: OrderedDict[tuple[str, int], Iterator[Event]] = field(default_factory=OrderedDict)
+    """Histories that somebody is reading page by page: the ARN, and the number of events that were read."""
     mocks: MockConfig = field(default_factory=MockConfig)
     """Scripted results, for executions that are started on ``<machine's ARN>#<test case>``."""

@@ -13,6 +13,7 @@ from nbflow.machine.records import decode
 from nbflow.machine.trace import Trace
 from nbflow.service.arns import ROLE, execution_arn, machine_arn
 from nbflow.service.errors import ApiError
+from nbflow.service.histories import MOST_READINGS
 from nbflow.service.service import Service
 from nbflow.store.port import JournalRow
 from nbflow.tasks.job import Outcome
@@ -381,6 +382,35 @@ def test_the_history_is_paged_both_ways(office: Office) -> None:
         )
         joined = first["events"] + rest["events"]
         assert joined == (whole["events"][::-1] if backwards else whole["events"])
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_page_can_be_asked_for_again_and_others_may_read_too(office: Office, backwards: bool) -> None:
+    run = office.start(office.machine(PASS))
+    office.ended(run)
+    ids: list[list[int]] = []
+    token: str | None = None
+    while token is not None or not ids:
+        pages = [
+            office.service.get_execution_history(
+                run, reverse_order=backwards, max_results=1, next_token=token
+            )
+            for _ in range(2)
+        ]
+        assert pages[0] == pages[1]
+        ids.append([event["id"] for event in pages[0]["events"]])
+        token = pages[0].get("nextToken")
+    assert ids == ([[4], [3], [2], [1]] if backwards else [[1], [2], [3], [4]])
+
+
+def test_few_readings_are_kept(office: Office) -> None:
+    run = office.start(office.machine(PASS))
+    office.ended(run)
+    other = [office.start(office.machine(PASS)) for _ in range(20)]
+    for each in other:
+        office.ended(each)
+        office.service.get_execution_history(each, max_results=2)
+    assert len(office.service.desk.readings) == MOST_READINGS
 
 
 MAP: Json = {
