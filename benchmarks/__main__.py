@@ -8,7 +8,6 @@ things are compared their rounds take turns. The aims are those that the project
 
 import json
 import random
-import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -90,71 +89,11 @@ def bench_memory() -> None:
     say("a Pass transition in memory", f"{micros:.1f} µs", micros, ("<=", 25))
 
 
-def bench_durable(rounds: int = 5, count: int = 500) -> None:
-    """Task states one after the other, each two commits, against as many raw commits of one row of the same size."""
-    from nbflow.artifacts.shelf import Shelf
-    from nbflow.engine.clock import SystemClock
-    from nbflow.engine.engine import Engine
-    from nbflow.language.validate import parse
-    from nbflow.store.port import ExecutionRow, MachineRow, digest
-    from nbflow.store.sql import open_store
-    from nbflow.tasks.job import Code, Job, Outcome
-    from nbflow.testing import ScriptedPool
+def bench_durable() -> None:
+    """Steps that are remembered, on each kind of store; recovery; and the memory of what waits."""
+    from benchmarks.durable import measure
 
-    class Served(ScriptedPool):
-        """Answers each job at once, without doing anything."""
-
-        def submit(self, job: Job, answer: Callable[[Outcome], None]) -> None:
-            answer(Outcome(job.execution, job.attempt, job.arguments))
-
-    states: dict[str, Any] = {
-        f"S{n}": {"Type": "Task", "Resource": f"{TASK}f", "Next": f"S{n + 1}"} for n in range(count)
-    }
-    states[f"S{count}"] = {"Type": "Succeed"}
-    definition = parse({"StartAt": "S0", "States": states})
-    folder = Path(tempfile.mkdtemp())
-    store = open_store(f"sqlite:///{folder / 'bench.sqlite'}")
-    store.add_machine(MachineRow("arn:m", "m", "STANDARD", "", digest("{}"), 0.0, 0.0, "", "{}"), "{}")
-    code = Code("function", "f", "0", b"")
-    engine = Engine(
-        store,
-        Shelf(str(folder / "artifacts")),
-        ordinary=Served(),
-        scattered=Served(),
-        clock=SystemClock(),
-        chance=random.Random(0),
-    )
-    number, commits, size = 0, 0, 0
-
-    def durable() -> None:
-        nonlocal number, commits, size
-        number += 1
-        arn = f"arn:{number}"
-        row = ExecutionRow(arn, arn, "arn:m", digest("{}"), "RUNNING", '{"rows":3}', 0.0)
-        engine.start(row, definition, {f"{TASK}f": code}, "", {})
-        while engine.busy:
-            engine.turn()
-        rows = list(store.journal(arn))
-        commits, size = len(rows), sum(len(row.records) for row in rows) // len(rows)
-
-    raw = raw_database(folder)
-
-    def floor() -> None:
-        body = "x" * size
-        for _ in range(commits):
-            raw.execute("INSERT INTO t (body) VALUES (?)", (body,))
-
-    durable()
-    seconds = in_turn(rounds, durable, floor)
-    ratio = seconds[0] / seconds[1]
-    figure = f"{ratio:.2f}× ({seconds[0] / commits * 1e6:.0f} µs : {seconds[1] / commits * 1e6:.0f} µs)"
-    say("a durable step : a raw single-row commit", figure, ratio, ("<=", 3.5))
-    rate = count / seconds[0]
-    say("Standard transitions (Task, two commits)", f"{rate:,.0f}/s", rate, (">=", 1500))
-    engine.close()
-    store.close()
-    raw.close()
-    shutil.rmtree(folder)
+    measure(say, in_turn)
 
 
 def bench_transitions(rounds: int = 5, count: int = 1000) -> None:

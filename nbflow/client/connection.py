@@ -170,10 +170,12 @@ class Connection:
         """Say which executions are interrupted, if any are."""
         rows = self.service.interrupted()
         if rows:
-            count = f"{len(rows)} executions were" if len(rows) > 1 else "1 execution was"
+            names = _names([row.arn for row in rows])
+            said = "1 execution is" if len(rows) == 1 else f"{len(rows)} executions are"
+            them, chosen = ("it", "") if len(rows) == 1 else ("them", ", nf.resume(NAME) with one")
             say(
-                f"{count} interrupted when the process ended that ran them: {_names([row.arn for row in rows])}. "
-                "nf.resume() goes on with them, nf.resume(NAME) with one; nbflow stop NAME ends one"
+                f"{said} interrupted (the process has ended): {names}. nf.resume() goes on with {them}{chosen}; "
+                "nbflow stop NAME ends one"
             )
 
     @property

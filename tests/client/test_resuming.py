@@ -81,5 +81,5 @@ def test_a_new_connection_says_what_was_interrupted(
     capsys.readouterr()
     nf.connect(connection.url)
     said = capsys.readouterr().err
-    assert "1 execution was interrupted when the process ended that ran them: left. nf.resume()" in said
+    assert "1 execution is interrupted (the process has ended): left. nf.resume() goes on with it;" in said
     assert store is not None

@@ -155,6 +155,12 @@ class Lab:
     def restart_kernel(self) -> None:
         self._do("await panel.sessionContext.restartKernel()")
 
+    def wait_for_restart(self) -> None:
+        """Wait until a kernel that died has been followed by another one."""
+        dialog = self.page.locator(".jp-Dialog", has_text="will restart automatically")
+        dialog.get_by_role("button", name="Ok").click()
+        self.ready()
+
     def theme(self, name: str) -> None:
         """Change the theme, and wait for it."""
         self._do("await app.commands.execute('apputils:change-theme', {theme: argument})", name)

@@ -133,3 +133,30 @@ def test_after_a_restart_the_panel_says_that_its_kernel_has_gone(lab: Lab) -> No
     expect(lab.part("badge")).to_have_text("● running")
     lab.restart_kernel()
     expect(lab.part("badge")).to_have_text("● running, when last heard of")
+
+
+def test_a_killed_kernels_run_goes_on_in_the_next_one(
+    server: Server, browser: Browser, screenshots: Path
+) -> None:
+    """Without its cells: the new kernel has not defined the machine."""
+    names = (
+        "import nbflow as nf\nnf.connect();",
+        "[run] = nf.resume()",
+        "import gates\ngates.opened['fetch'].set()",
+    )
+    kill = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    server.write("killed.ipynb", SETUP, START, kill, *names)
+    with page_of(browser) as page:
+        lab = Lab(page, server, "killed.ipynb").open()
+        lab.run_all(0, 1)
+        expect(lab.state("Fetch")).to_have_class("nbflow-state nbflow-RUNNING")
+        lab.begin(2)
+        lab.wait_for_restart()
+        lab.run(3)
+        lab.wait_for_output(3, "1 execution is interrupted")
+        lab.run(4)
+        lab.page.screenshot(path=screenshots / "lab-resumed.png")
+        expect(lab.state("Fetch").last).to_have_class("nbflow-state nbflow-RUNNING")
+        lab.run(5)
+        expect(lab.part("badge").last).to_have_text("✗ failed")
+        lab.page.screenshot(path=screenshots / "lab-resumed-ended.png")
