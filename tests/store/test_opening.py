@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nbflow.store.opening import explain
 from nbflow.store.port import StoreError
 from nbflow.store.sql import open_store
+from nbflow.store.sqlite import explain
 
 
 def foreign(path: Path) -> None:
