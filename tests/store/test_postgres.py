@@ -295,6 +295,7 @@ def test_a_change_is_assumed_where_nobody_tells_of_one(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, now = store.changes(), time.monotonic()
+    monkeypatch.setattr(store._database, "_heard_at", now)
     monkeypatch.setattr(time, "monotonic", lambda: now + 4)
     assert store.changes() == seen
     monkeypatch.setattr(time, "monotonic", lambda: now + 6)
