@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import nbflow as nf
+from tests.postgres import Server, missing
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +19,16 @@ def dask_client() -> Iterator[Any]:
         Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL for the whole session, started by the first test that asks for it."""
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    server = Server()
+    yield server
+    server.close()
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,7 @@ from nbflow.pools.threads import ThreadPool
 from nbflow.service.arns import names_of
 from nbflow.service.desk import Limits
 from nbflow.service.service import Service
+from nbflow.store.opening import shown
 from nbflow.store.port import ExecutionRow
 from nbflow.store.sql import open_store
 
@@ -58,9 +59,10 @@ class Connection:
         dask: str | None = None,
         limits: Limits = "local",
     ) -> None:
-        self.url = url
+        self.url = shown(url)
+        """Of the store, without a password: it is for people."""
         self.store = open_store(url)
-        self.shelf = Shelf(artifacts or _beside(url))
+        self.shelf = Shelf(artifacts or str(made(beside(url)) / "artifacts"))
         self.engine = Engine(
             self.store,
             self.shelf,
@@ -235,8 +237,10 @@ def connect(
 ) -> Connection:
     """Choose where executions are remembered and where their tasks run; it becomes the default of this process.
 
-    ``url``: ``sqlite:///PATH``; by default ``$NBFLOW_URL``, else ``.nbflow/nbflow.sqlite`` of this project.
-    ``artifacts``: a folder or fsspec URL for DataFrames and other objects; by default ``artifacts`` beside the store.
+    ``url``: ``sqlite:///PATH`` or ``postgresql+psycopg://USER:PASSWORD@HOST/DATABASE``; by default ``$NBFLOW_URL``,
+    else ``.nbflow/nbflow.sqlite`` of this project.
+    ``artifacts``: a folder or fsspec URL for DataFrames and other objects; by default ``artifacts`` beside SQLite's
+    file, else in ``.nbflow`` of this project (machines that share a PostgreSQL store must share them, too).
     ``dask``: a scheduler's address; by default the active ``distributed.Client``, else a LocalCluster on first need.
     ``limits``: ``aws`` holds new executions to AWS's quotas (256 KiB for a payload, 25,000 events), with its errors.
 
@@ -288,7 +292,13 @@ def store_folder(start: Path) -> Path:
 
 
 def _default_url() -> str:
-    folder = store_folder(Path.cwd())
+    return _url_in(made(store_folder(Path.cwd())))
+
+
+def made(folder: Path) -> Path:
+    """The folder; a ``.nbflow`` is made, and hidden from git, if it is not there."""
+    if folder.name != STORE_FOLDER:
+        return folder
     try:
         folder.mkdir(exist_ok=True)
         ignore = folder / ".gitignore"
@@ -299,17 +309,18 @@ def _default_url() -> str:
             f"the store's folder {folder} cannot be made: {error.strerror}; choose another with "
             "nf.connect('sqlite:///PATH'), --store or NBFLOW_URL"
         ) from error
-    return _url_in(folder)
+    return folder
 
 
 def _url_in(folder: Path) -> str:
     return f"sqlite:///{folder / 'nbflow.sqlite'}"
 
 
-def _beside(url: str) -> str:
-    """``sqlite:///PATH`` → the folder ``artifacts`` in PATH's folder."""
-    path = Path(url.removeprefix("sqlite:///").partition("?")[0])
-    return str(path.absolute().parent / "artifacts")
+def beside(url: str) -> Path:
+    """The folder for what belongs to a store and is not in it: that of SQLite's file, or else the project's."""
+    if not url.startswith("sqlite:"):
+        return store_folder(Path.cwd())
+    return Path(url.removeprefix("sqlite:///").partition("?")[0]).absolute().parent
 
 
 # --- the end of the process

@@ -11,8 +11,7 @@ import string
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from sqlalchemy.engine import make_url
-
+from nbflow.client.connection import beside, made
 from nbflow.errors import NbflowError
 
 FILE: Final = "credentials"
@@ -34,8 +33,8 @@ class Keys(NamedTuple):
 
 
 def file_beside(store: str) -> Path:
-    """Where the keys of a store lie: in the folder of its database, given by its URL."""
-    return Path(make_url(store).database or "").absolute().parent / FILE
+    """Where the keys of a store lie, given by its URL: in the folder of its file, or in ``.nbflow`` of this project."""
+    return beside(store) / FILE
 
 
 def keys_in(file: Path) -> Keys:
@@ -55,6 +54,7 @@ def _make(file: Path) -> None:
     """Written whole before it gets its name; of two processes that do so at once, the first one's stays."""
     letters = "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(14))
     content = f"[{_PROFILE}]\n{_ID} = NBFLOW{letters}\n{_SECRET} = {secrets.token_urlsafe(30)}\n"
+    made(file.parent)
     draft = file.with_name(f"{FILE}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -1,15 +1,14 @@
 """Who owns which execution, over SQL; and the code that a new owner needs."""
 
-import time
 from collections.abc import Collection, Mapping
 from typing import Final
 
 from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert
 
 from nbflow.store import schema
+from nbflow.store.database import compiled
 from nbflow.store.port import CodeRow, EngineRow, ExecutionRow
-from nbflow.store.registry import compiled
 from nbflow.store.tokens import SqlTokens
 
 _E: Final = schema.executions.c
@@ -39,14 +38,15 @@ class SqlOwners(SqlTokens):
 
     def hold(self, engine: EngineRow, seconds: float) -> None:
         row = {name: getattr(engine, name) for name in ("id", "host", "pid", "born")}
+        now = self._database.elapsed()
         with self._driver() as driver:
-            driver.execute(_HOLD, {**row, "until": self._elapsed() + seconds})
+            driver.execute(_HOLD, {**row, "until": now + seconds})
 
     def release(self, engine: str) -> None:
         self._write(schema.engines.delete().where(schema.engines.c.id == engine))
 
     def engines(self) -> list[tuple[EngineRow, float]]:
-        now = self._elapsed()
+        now = self._database.elapsed()
         rows = self._rows(select(schema.engines))
         return [(EngineRow(row.id, row.host, row.pid, row.born), row.until - now) for row in rows]
 
@@ -86,7 +86,3 @@ class SqlOwners(SqlTokens):
     def codes(self, hashes: Collection[str]) -> dict[str, CodeRow]:
         rows = self._rows(select(schema.codes).where(schema.codes.c.sha256.in_(list(hashes))))
         return {row.sha256: CodeRow(**row._mapping) for row in rows}
-
-    def _elapsed(self) -> float:
-        """Seconds on a clock that all processes of this machine share, and that nobody sets: it counts its suspends."""
-        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

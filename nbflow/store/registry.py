@@ -1,17 +1,16 @@
 """What is neither journal nor token: machines, their versions and aliases, activities, Map Runs, tags. Ordinary SQL.
 
-What has to be true together is written in one transaction, which holds SQLite's write lock from its begin; so a
+What has to be true together is written in one transaction, which locks the machine's row (SQLite: all) first; so a
 version's number is drawn only once, whichever process asks.
 """
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
-    Engine,
+    Connection,
     Executable,
     Row,
     Select,
@@ -23,11 +22,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.dialects.postgresql import Insert, insert  # what it adds to SQL is spelt the same for SQLite
 
 from nbflow.store import schema
-from nbflow.store.opening import BEGIN, explained, transaction
+from nbflow.store.database import Database, Driver, Statement, compiled
 from nbflow.store.port import ActivityRow, AliasRow, MachineRow, MapRunRow, StoreError, VersionRow, digest
 
 _T = TypeVar("_T")
@@ -40,9 +38,10 @@ _MOST_KNOWN: Final = 100
 class SqlRegistry:
     """A :class:`nbflow.store.port.Registry` and ``MapRuns`` over an open, migrated database."""
 
-    def __init__(self, engine: Engine, place: str) -> None:
-        self._engine = engine
-        self._place = place
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._engine = database.engine
+        self._place = database.place
         self._definitions: dict[str, str] = {}
 
     # --- machines
@@ -98,8 +97,9 @@ class SqlRegistry:
 
     def publish(self, machine_arn: str, description: str | None, now: float) -> VersionRow:
         machines, versions = schema.machines, schema.versions
-        with explained(self._place), self._engine.connect() as connection, transaction(connection):
-            found = connection.execute(select(machines).where(machines.c.arn == machine_arn)).first()
+        with self._transaction() as connection:
+            of_arn = select(machines).where(machines.c.arn == machine_arn).with_for_update()
+            found = connection.execute(of_arn).first()
             if found is None:
                 raise StoreError(f"The store {self._place} has no machine {machine_arn}.")
             machine = MachineRow(**found._mapping)
@@ -236,44 +236,36 @@ class SqlRegistry:
             row = driver.execute(by_arn(table), {"arn": arn}).fetchone()
         return None if row is None else make(**dict(zip(table.c.keys(), row, strict=True)))
 
-    @contextmanager
-    def _driver(self) -> Iterator[sqlite3.Connection]:
+    def _driver(self) -> AbstractContextManager[Driver]:
         """The driver's own connection: compiled statements run on it in a third of SQLAlchemy's time."""
-        with explained(self._place), closing(self._engine.raw_connection()) as pooled:
-            driver = pooled.driver_connection
-            assert isinstance(driver, sqlite3.Connection)
-            yield driver
+        return self._database.driver()
 
-    @contextmanager
-    def _driver_transaction(self) -> Iterator[sqlite3.Connection]:
-        """The same within a transaction that holds the write lock from its begin."""
-        with self._driver() as driver:
-            driver.execute(BEGIN)
-            try:
-                yield driver
-                driver.execute("COMMIT")
-            except BaseException:
-                driver.rollback()
-                raise
+    def _driver_transaction(self, *, telling: bool = False) -> AbstractContextManager[Driver]:
+        """The same within a transaction. ``telling``: it will put something into the inbox."""
+        return self._database.driver_transaction(telling=telling)
 
     def _rows(self, query: Select[*tuple[Any, ...]], **parameters: Any) -> Sequence[Row[*tuple[Any, ...]]]:
-        with explained(self._place), self._engine.connect() as connection:
+        with self._database.explained(), self._engine.connect() as connection:
             return connection.execute(query, parameters).all()
 
-    def _write(self, *statements: Executable) -> int:
+    def _write(self, *statements: Executable, telling: bool = False) -> int:
         """All or nothing. Answers how many rows were changed."""
-        with explained(self._place), self._engine.connect() as connection, transaction(connection):
+        with self._transaction(telling=telling) as connection:
             return sum(connection.execute(statement).rowcount for statement in statements)
 
-
-def compiled(statement: Executable, names: Collection[str] | None = None) -> str:
-    """The statement as the driver takes it, with named parameters: those of ``names``, or those bound in it."""
-    keys = None if names is None else list(names)
-    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named"), column_keys=keys))  # type: ignore[attr-defined]  # what is executed can be compiled
+    @contextmanager
+    def _transaction(self, *, telling: bool = False) -> Iterator[Connection]:
+        database = self._database
+        with (
+            database.explained(),
+            self._engine.connect() as connection,
+            database.transaction(connection, telling=telling),
+        ):
+            yield connection
 
 
 @cache
-def by_arn(table: Table) -> str:
+def by_arn(table: Table) -> Statement:
     """The statement that selects the row of an ARN, with all columns in their order."""
     return compiled(select(table).where(table.c.arn == bindparam("arn")))
 

@@ -6,9 +6,10 @@ would cost more than all the rest); an older one is migrated. A test compares th
 Types are those that SQLite and PostgreSQL share. JSON is text: queryable, and never encoded again.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Column,
     Double,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 
@@ -32,6 +34,12 @@ VERSION_TABLE: Final = "nbflow_version"
 metadata: Final = MetaData()
 
 _SERIAL: Final = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY is SQLite's rowid
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """That an index has only some of the rows."""
+    return {f"{dialect}_where": text(condition) for dialect in ("sqlite", "postgresql")}
+
 
 version = Table(VERSION_TABLE, metadata, Column("version_num", String(32), primary_key=True))
 
@@ -135,9 +143,9 @@ executions = Table(
     Column("item", Integer),
     Index("executions_by_machine", "machine_arn", "status"),
     Index("executions_by_start", "started_at"),
-    Index("executions_by_parent", "parent_token", sqlite_where=text("parent_token IS NOT NULL")),
-    Index("executions_by_map_run", "map_run_arn", "status", sqlite_where=text("map_run_arn IS NOT NULL")),
-    Index("executions_by_owner", "owner", "asleep_until", sqlite_where=text("owner IS NOT NULL")),
+    Index("executions_by_parent", "parent_token", **_where("parent_token IS NOT NULL")),
+    Index("executions_by_map_run", "map_run_arn", "status", **_where("map_run_arn IS NOT NULL")),
+    Index("executions_by_owner", "owner", "asleep_until", **_where("owner IS NOT NULL")),
 )
 
 # Who runs executions. A lease's end is on the clock of the store (see Ownership), not on the calendar's.
@@ -213,7 +221,7 @@ tokens = Table(
     Column("heartbeat", Integer),
     Column("due", Double),
     Column("heartbeat_due", Double),
-    Index("tokens_queued", "activity", "id", sqlite_where=text("state = 'queued'")),
+    Index("tokens_queued", "activity", "id", **_where("state = 'queued'")),
     Index("tokens_by_execution", "execution", "attempt"),
     sqlite_autoincrement=True,  # its ids are counted
 )
@@ -245,3 +253,30 @@ map_runs = Table(
     Column("redrive_date", Double),
     Index("map_runs_by_execution", "execution"),
 )
+
+CHANNEL: Final = "nbflow"
+"""What PostgreSQL's LISTEN names."""
+INBOX_LOCK: Final = 7954774
+"""The key of PostgreSQL's advisory lock on the inbox."""
+
+# PostgreSQL only. Made with the tables, so that no statement that is written one day can go without them.
+#
+# Whoever inserts into the inbox is alone in doing so until the transaction has ended. Readers remember the id up to
+# which they have read; an id is drawn when a row is inserted, and seen when that is committed. Without the lock, a row
+# with a lower id could be committed after one with a higher id has been read, and nobody would ever look at it. Locks
+# are released when the transaction is visible to all: so ids are committed in their order.
+#
+# A notification is sent once a transaction, with its COMMIT. Tokens that are open from the start tell nobody: their
+# engine has made them. (COMMIT after NOTIFY is one at a time in all of PostgreSQL: a step must not send any.)
+_TELLING: Final = (
+    f"""CREATE FUNCTION nbflow_alone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock({INBOX_LOCK}); RETURN NULL; END $$""",
+    f"""CREATE FUNCTION nbflow_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_notify('{CHANNEL}', ''); RETURN NULL; END $$""",
+    "CREATE TRIGGER inbox_alone BEFORE INSERT ON inbox FOR EACH STATEMENT EXECUTE FUNCTION nbflow_alone()",
+    "CREATE TRIGGER inbox_notify AFTER INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION nbflow_notify()",
+    "CREATE TRIGGER tokens_notify AFTER INSERT ON tokens FOR EACH ROW WHEN (NEW.state = 'queued')"
+    " EXECUTE FUNCTION nbflow_notify()",
+)
+for _statement in _TELLING:
+    event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect="postgresql"))  # type: ignore[no-untyped-call]

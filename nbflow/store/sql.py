@@ -12,16 +12,17 @@ execution, and a pooled connection would cost several times the commit itself. S
   collisions are as rare as one engine taking over from another.
 """
 
-import sqlite3
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from sqlalchemy import Engine, bindparam, delete, null, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import bindparam, delete, null, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from nbflow.store import schema
-from nbflow.store.opening import BEGIN, explain, explained, open_database
+from nbflow.store.database import ConnectionLost, Database, Work, Write, compiled
+from nbflow.store.opening import open_database
 from nbflow.store.owners import EXECUTIONS, SqlOwners
 from nbflow.store.port import (
     Append,
@@ -33,26 +34,23 @@ from nbflow.store.port import (
     StoreError,
     TokenRow,
 )
-from nbflow.store.registry import closing_map_run, compiled
-from nbflow.store.tokens import settling
+from nbflow.store.registry import closing_map_run
+from nbflow.store.tokens import SETTLE
 
 _PAGE: Final = 200
 """Rows per read of the journal, and hashes per look-up of artifacts (the number of parameters is bounded)."""
 
 
-class _Write(NamedTuple):
-    statement: str
-    parameters: dict[str, Any]
-    certain: bool = True
-    """Whether it must change exactly one row."""
+_AGAIN: Final = 0.05
+"""Seconds between two attempts to learn whether a batch is written."""
 
 
 def open_store(url: str, *, busy_timeout: float = 5.0) -> "SqlStore":
-    """Opens ``sqlite:///PATH``; creates it with its folders where it is missing, migrates it where it is old.
+    """Opens ``sqlite:///PATH`` or ``postgresql+psycopg://…``; makes the schema where it is missing, or migrates it.
 
     ``busy_timeout``: seconds to wait for another process's write. Raises StoreError.
     """
-    return SqlStore(*open_database(url, busy_timeout=busy_timeout))
+    return SqlStore(open_database(url, busy_timeout=busy_timeout), patience=busy_timeout)
 
 
 _ID: Final = (
@@ -97,7 +95,7 @@ _CODE: Final = compiled(
     insert(schema.codes).on_conflict_do_nothing(index_elements=["sha256"]).inline(), schema.codes.c.keys()
 )
 _TOKEN: Final = compiled(
-    insert(schema.tokens).values(execution=_ID).inline(),
+    insert(schema.tokens).values(execution=_ID).on_conflict_do_nothing(index_elements=["token"]).inline(),
     ("execution", *(field.name for field in fields(TokenRow) if field.name != "execution")),
 )
 _MAP_RUN: Final = compiled(closing_map_run().inline(), schema.map_runs.c.keys())
@@ -105,39 +103,38 @@ _CLOSE_TOKEN: Final = compiled(
     update(schema.tokens).where(schema.tokens.c.token == bindparam("of_token")), ("state", "input")
 )
 _CONSUME: Final = compiled(delete(schema.inbox).where(schema.inbox.c.id == bindparam("of_id")), ())
-_TELL, _END = (compiled(statement) for statement in settling())
+_TELL, _END = SETTLE
+# The very step that an Append holds; with the parameters of _STEP.
+_SAME: Final = compiled(
+    select(schema.journal.c.id).where(
+        schema.journal.c.execution == _ID,
+        *(schema.journal.c[name] == bindparam(name) for name in ("step", "first_event", "at", "records")),
+    )
+)
 
 
-def _encoded(append: Append) -> list[_Write]:
+def _encoded(append: Append) -> list[Write]:
     """The statements of one step. Each certain one changes exactly one row, or the execution has lost a collision."""
     arn = append.execution
-    writes: list[_Write] = []
+    writes: list[Write] = []
     ended = None if append.closed is None else _columns(arn, append.closed, _ENDED)
     if append.opened is not None:
         row = {name: getattr(append.opened, name) for name in _OPENED}
         if append.released:
             row["owner"] = None
-        writes.append(_Write(_OPEN, {**row, **(ended or {})}))  # one that ends at once is written once
+        writes.append(Write(_OPEN, {**row, **(ended or {})}))  # one that ends at once is written once
         ended = None
-    step = {
-        "of_arn": arn,
-        "step": append.step,
-        "format": append.format,
-        "first_event": append.first_event,
-        "at": append.at,
-        "records": append.records.decode(),  # bytes would become a BLOB, which SQLite's JSON functions refuse
-    }
-    writes.append(_Write(_STEP, step))
+    writes.append(Write(_STEP, _step(append)))
     if append.redriven is not None:
-        writes.append(_Write(_CLOSE, _columns(arn, Closing("RUNNING"), _ENDED)))
-        writes.append(_Write(_REDRIVE, _columns(arn, append.redriven, _REDRIVEN)))
+        writes.append(Write(_CLOSE, _columns(arn, Closing("RUNNING"), _ENDED)))
+        writes.append(Write(_REDRIVE, _columns(arn, append.redriven, _REDRIVEN)))
     if ended is not None:
-        writes.append(_Write(_CLOSE, ended))
+        writes.append(Write(_CLOSE, ended))
     if append.released and append.opened is None:
-        writes.append(_Write(_RELEASE, {"of_arn": arn}))
-    writes += [_Write(_CODE, asdict(code), certain=False) for code in append.codes]
-    writes += [_Write(_LOG, {"of_arn": arn, "attempt": log.attempt, "text": log.text}) for log in append.logs]
-    writes += [_Write(_SHELVE, {name: getattr(row, name) for name in _ARTIFACT}) for row in append.artifacts]
+        writes.append(Write(_RELEASE, {"of_arn": arn}))
+    writes += [Write(_CODE, asdict(code), certain=False) for code in append.codes]
+    writes += [Write(_LOG, {"of_arn": arn, "attempt": log.attempt, "text": log.text}) for log in append.logs]
+    writes += [Write(_SHELVE, {name: getattr(row, name) for name in _ARTIFACT}) for row in append.artifacts]
     if (
         append.consumed
         or append.tokens
@@ -150,15 +147,26 @@ def _encoded(append: Append) -> list[_Write]:
     return writes
 
 
-def _outside_writes(append: Append) -> list[_Write]:
-    writes = [_Write(_CONSUME, {"of_id": id}) for id in append.consumed]
-    writes += [_Write(_TOKEN, {**asdict(row), "of_arn": append.execution}) for row in append.tokens]
-    writes += [_Write(_MAP_RUN, asdict(row), certain=False) for row in append.map_runs]
+def _step(append: Append) -> dict[str, Any]:
+    return {
+        "of_arn": append.execution,
+        "step": append.step,
+        "format": append.format,
+        "first_event": append.first_event,
+        "at": append.at,
+        "records": append.records.decode(),  # bytes would become a BLOB, which SQLite's JSON functions refuse
+    }
+
+
+def _outside_writes(append: Append) -> list[Write]:
+    writes = [Write(_CONSUME, {"of_id": id}) for id in append.consumed]
+    writes += [Write(_TOKEN, {**asdict(row), "of_arn": append.execution}) for row in append.tokens]
+    writes += [Write(_MAP_RUN, asdict(row), certain=False) for row in append.map_runs]
     closed = {"state": "closed", "input": None}
-    writes += [_Write(_CLOSE_TOKEN, {"of_token": token, **closed}) for token in append.closed_tokens]
+    writes += [Write(_CLOSE_TOKEN, {"of_token": token, **closed}) for token in append.closed_tokens]
     for statement, said in ((_TELL, append.told), (_TELL, append.settled), (_END, append.settled)):
         writes += [
-            _Write(statement, {"of_token": each.token, "fact": each.fact}, certain=False) for each in said
+            Write(statement, {"of_token": each.token, "fact": each.fact}, certain=False) for each in said
         ]
     return writes
 
@@ -170,52 +178,63 @@ def _columns(arn: str, change: Closing | Redriving, names: Collection[str]) -> d
 class SqlStore(SqlOwners):
     """A :class:`nbflow.store.port.Store` over an open, migrated database; see :func:`open_store`."""
 
-    def __init__(self, engine: Engine, place: str) -> None:
-        super().__init__(engine, place)
-        with explained(place):
-            self._held = engine.raw_connection()
-        driver = self._held.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        self._writer = driver
+    def __init__(self, database: Database, *, patience: float) -> None:
+        super().__init__(database)
+        self._patience = patience
+        self._doubtful: set[tuple[str, int]] = set()
+        """Steps of which nobody has said whether they are written."""
 
     def close(self) -> None:
-        self._held.close()
-        super().close()
+        self._database.close()
 
     def append(self, batch: Sequence[Append]) -> list[bool]:
         work = [(append.execution, _encoded(append)) for append in batch]
         lost: set[str] = set()
         try:
-            while work and (losers := self._commit(work)):
-                lost |= losers
+            while work and (losers := self._commit(work, batch)):
+                lost |= losers - self._written_before(losers, batch)
                 work = [(arn, writes) for arn, writes in work if arn not in losers]
-        except sqlite3.IntegrityError as error:
+        except self._database.unknown as error:
             raise StoreError(
                 f"A step was appended to an execution that the store {self._place} does not know:"
                 f" the first Append of an execution must carry `opened` ({error})."
             ) from error
-        except sqlite3.Error as error:
-            raise explain(error, self._place) from error
+        except self._database.errors as error:
+            raise self._database.explain(error) from error
+        if self._doubtful:
+            self._doubtful -= {(append.execution, append.step) for append in batch}
         return [append.execution not in lost for append in batch]
 
-    def _commit(self, work: list[tuple[str, list[_Write]]]) -> set[str]:
-        """Commits all of it, or (if any execution has collided) none of it; answers those that have."""
-        execute = self._writer.execute
-        if len(work) == 1 and len(work[0][1]) == 1:  # one statement is a transaction by itself
-            [(arn, [write])] = work
-            return set() if execute(write.statement, write.parameters).rowcount else {arn}
-        losers = set()
-        execute(BEGIN)
-        try:
-            for arn, writes in work:
-                for statement, parameters, certain in writes:
-                    if not execute(statement, parameters).rowcount and certain:
-                        losers.add(arn)
-            execute("ROLLBACK" if losers else "COMMIT")
-        except BaseException:
-            self._writer.rollback()  # does nothing where SQLite has rolled back by itself
-            raise
-        return losers
+    def _commit(self, work: Work, batch: Sequence[Append]) -> set[str]:
+        """Those who have collided.
+
+        Where the answer to COMMIT was lost with the connection, the batch is given again, for a while: perhaps it
+        collides with itself, and so one learns that it is written.
+        """
+        until = None
+        while True:
+            try:
+                return self._database.commit(work)
+            except ConnectionLost as lost:
+                if lost.doubtful:
+                    self._doubtful |= {(append.execution, append.step) for append in batch}
+                    until = until or time.monotonic() + self._patience
+                if until is None or time.monotonic() >= until:
+                    raise
+                time.sleep(_AGAIN)
+
+    def _written_before(self, losers: set[str], batch: Sequence[Append]) -> set[str]:
+        """Those who have collided with themselves: all their steps were in doubt, and are there as they are here."""
+        if not self._doubtful:
+            return set()
+        mine = [append for append in batch if append.execution in losers]
+        return losers - {append.execution for append in mine if not self._is_written(append)}
+
+    def _is_written(self, append: Append) -> bool:
+        if (append.execution, append.step) not in self._doubtful:
+            return False
+        with self._driver() as driver:
+            return driver.execute(_SAME, _step(append)).fetchone() is not None
 
     def execution(self, arn: str) -> ExecutionRow | None:
         rows = self._rows(EXECUTIONS.where(schema.executions.c.arn == arn))

@@ -5,16 +5,12 @@ rely on it, whatever becomes of the engine that runs the execution; and of a res
 moment, one finds the token closed.
 """
 
-import sqlite3
-import threading
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Engine,
-    Executable,
     bindparam,
     delete,
     func,
@@ -28,9 +24,9 @@ from sqlalchemy import (
 )
 
 from nbflow.store import schema
-from nbflow.store.opening import explain
+from nbflow.store.database import Driver, Statement, compiled
 from nbflow.store.port import InboxRow, Settled, TokenRow
-from nbflow.store.registry import SqlRegistry, compiled
+from nbflow.store.registry import SqlRegistry
 
 _T: Final = schema.tokens.c
 _PAGE: Final = 1000
@@ -55,26 +51,23 @@ _TOKENS: Final = select(
 ).join(schema.executions, schema.executions.c.id == _T.execution)
 
 
-_DRAWN: Final = "SELECT coalesce(sum(seq), 0) FROM sqlite_sequence WHERE name IN ('inbox', 'tokens')"
-"""How many ids these tables have given out."""
-
-
-def settling(*conditions: ColumnElement[bool]) -> tuple[Executable, Executable]:
+def settling(*conditions: ColumnElement[bool]) -> tuple[Statement, Statement]:
     """The statements that end the task of the open token ``:of_token`` with ``:fact``: into the inbox, then close.
 
-    Where the token is not open, or the conditions do not hold, they change nothing.
+    Where the token is not open, or the conditions do not hold, they change nothing. The first locks the token's row:
+    of two who do so at once, the later one finds it closed.
     """
     wanted = (_T.token == bindparam("of_token"), _T.state == _OPEN, *conditions)
     put = insert(schema.inbox).from_select(
-        ["execution", "attempt", "fact"], select(_T.execution, _T.attempt, bindparam("fact")).where(*wanted)
+        ["execution", "attempt", "fact"],
+        select(_T.execution, _T.attempt, bindparam("fact")).where(*wanted).with_for_update(),
     )
-    return put, update(schema.tokens).where(*wanted).values(state=_CLOSED, input=null())
+    end = update(schema.tokens).where(*wanted).values(state=_CLOSED, input=null())
+    return compiled(put, tells=True), compiled(end)
 
 
-_SETTLE: Final = tuple(map(compiled, settling()))
-_EXPIRE: Final = tuple(
-    map(compiled, settling(or_(_T.due <= bindparam("now"), _T.heartbeat_due <= bindparam("now"))))
-)
+SETTLE: Final = settling()
+_EXPIRE: Final = settling(or_(_T.due <= bindparam("now"), _T.heartbeat_due <= bindparam("now")))
 _OF_TOKEN: Final = compiled(_TOKENS.where(_T.token == bindparam("token")))
 _BEAT: Final = compiled(
     update(schema.tokens)
@@ -83,12 +76,15 @@ _BEAT: Final = compiled(
 )
 _QUEUED: Final = compiled(select(_T.activity, func.count()).where(_T.state == _WAITING).group_by(_T.activity))
 _oldest = _TOKENS.where(_T.activity == bindparam("activity"), _T.state == _WAITING).order_by(_T.id)
-_OLDEST: Final = f"{compiled(_oldest)} LIMIT 1"
+_WAITS: Final = compiled(_oldest, tail=" LIMIT 1")
+# Of two workers who look at once, one gets the row, and the other passes on to the next.
+_OLDEST: Final = compiled(_oldest.with_for_update(skip_locked=True, of=schema.tokens), tail=" LIMIT 1")
 _TELL: Final = compiled(
     insert(schema.inbox).from_select(
         ["execution", "attempt", "fact"],
         select(_T.execution, _T.attempt, bindparam("fact")).where(_T.token == bindparam("of_token")),
-    )
+    ),
+    tells=True,
 )
 _TAKE: Final = compiled(
     update(schema.tokens)
@@ -107,19 +103,12 @@ _inbox = (
     .join(schema.executions, schema.executions.c.id == schema.inbox.c.execution)
     .order_by(schema.inbox.c.id)
 )
-_INBOX: Final = f"{compiled(_inbox.where(schema.inbox.c.id > bindparam('after')))} LIMIT {_PAGE}"
+_INBOX: Final = compiled(_inbox.where(schema.inbox.c.id > bindparam("after")), tail=f" LIMIT {_PAGE}")
 _INBOX_OF: Final = compiled(_inbox.where(schema.executions.c.arn == bindparam("arn")))
 
 
 class SqlTokens(SqlRegistry):
     """A :class:`nbflow.store.port.Tokens` over an open, migrated database."""
-
-    def __init__(self, engine: Engine, place: str) -> None:
-        super().__init__(engine, place)
-        self._observer: sqlite3.Connection | None = None
-        self._observing = threading.Lock()
-        self._version = -1
-        self._drawn = 0
 
     def token(self, token: str) -> TokenRow | None:
         with self._driver() as driver:
@@ -127,13 +116,13 @@ class SqlTokens(SqlRegistry):
         return None if found is None else TokenRow(*found)
 
     def settle(self, settled: Settled) -> bool:
-        return self._settle(_SETTLE, {"of_token": settled.token, "fact": settled.fact})
+        return self._settle(SETTLE, {"of_token": settled.token, "fact": settled.fact})
 
     def expire(self, settled: Settled, now: float) -> bool:
         return self._settle(_EXPIRE, {"of_token": settled.token, "fact": settled.fact, "now": now})
 
-    def _settle(self, statements: tuple[str, ...], parameters: dict[str, Any]) -> bool:
-        with self._driver_transaction() as driver:
+    def _settle(self, statements: tuple[Statement, Statement], parameters: dict[str, Any]) -> bool:
+        with self._driver_transaction(telling=True) as driver:
             return all(driver.execute(statement, parameters).rowcount for statement in statements)
 
     def beat(self, token: str, now: float) -> bool:
@@ -146,17 +135,17 @@ class SqlTokens(SqlRegistry):
 
     def claim(self, activity: str, now: float, fact: str) -> TokenRow | None:
         oldest = {"activity": activity}
-        with self._driver() as driver:  # most polls find nothing, without the write lock
-            if driver.execute(_OLDEST, oldest).fetchone() is None:
+        with self._driver() as driver:  # most polls find nothing, without a lock
+            if driver.execute(_WAITS, oldest).fetchone() is None:
                 return None
-        with self._driver_transaction() as driver:
+        with self._driver_transaction(telling=True) as driver:
             found = driver.execute(_OLDEST, oldest).fetchone()
             return None if found is None else _taken(driver, TokenRow(*found), now, fact)
 
     def tell(self, execution: str, fact: str) -> None:
         table = schema.executions.c
         told = select(table.id, literal(fact)).where(table.arn == execution)
-        self._write(insert(schema.inbox).from_select(["execution", "fact"], told))
+        self._write(insert(schema.inbox).from_select(["execution", "fact"], told), telling=True)
 
     def children(self, execution: str, attempt: int | None = None) -> list[str]:
         child, parent = schema.executions.alias(), schema.executions.alias()
@@ -172,33 +161,17 @@ class SqlTokens(SqlRegistry):
 
     def inbox(self, after: int = 0) -> list[InboxRow]:
         with self._driver() as driver:
-            return [_inbox_row(*row) for row in driver.execute(_INBOX, {"after": after})]
+            return [_inbox_row(*row) for row in driver.execute(_INBOX, {"after": after}).fetchall()]
 
     def inbox_of(self, execution: str) -> list[InboxRow]:
         with self._driver() as driver:
-            return [_inbox_row(*row) for row in driver.execute(_INBOX_OF, {"arn": execution})]
+            return [_inbox_row(*row) for row in driver.execute(_INBOX_OF, {"arn": execution}).fetchall()]
 
     def forget(self, ids: Collection[int]) -> None:
         self._write(*(delete(schema.inbox).where(schema.inbox.c.id == id) for id in ids))
 
     def changes(self) -> int:
-        try:
-            with self._observing:
-                if self._observer is None:
-                    self._observer = sqlite3.connect(self._place, check_same_thread=False)
-                [version] = self._observer.execute("PRAGMA data_version").fetchone()
-                if version != self._version:
-                    self._version = version
-                    [self._drawn] = self._observer.execute(_DRAWN).fetchone()
-        except sqlite3.Error as error:
-            raise explain(error, self._place) from error
-        return self._drawn
-
-    def close(self) -> None:
-        """Gives the database back."""
-        if self._observer is not None:
-            self._observer.close()
-        self._engine.dispose()
+        return self._database.changes()
 
 
 def _inbox_row(
@@ -207,7 +180,7 @@ def _inbox_row(
     return InboxRow(id, execution, attempt, fact, bool(ended), owner)
 
 
-def _taken(driver: sqlite3.Connection, row: TokenRow, now: float, fact: str) -> TokenRow:
+def _taken(driver: Driver, row: TokenRow, now: float, fact: str) -> TokenRow:
     due = None if row.timeout is None else now + row.timeout
     heartbeat_due = None if row.heartbeat is None else now + row.heartbeat
     driver.execute(_TELL, {"of_token": row.token, "fact": fact})

@@ -1,4 +1,4 @@
-"""The contract suite runs over every store there is; another database joins with one line of FACTORIES."""
+"""The contract suite runs over every store there is; another database joins with one line of URLS."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,19 +8,27 @@ import pytest
 
 from nbflow.store.port import Store
 from nbflow.store.sql import open_store
+from tests.postgres import Server
 
 Factory = Callable[[Path], Store]
 
-FACTORIES: Final[dict[str, Factory]] = {
-    "sqlite": lambda folder: open_store(f"sqlite:///{folder / 'store.db'}"),
+URLS: Final[dict[str, Callable[[pytest.FixtureRequest], Callable[[Path], str]]]] = {
+    "sqlite": lambda request: lambda folder: f"sqlite:///{folder / 'store.db'}",
+    "postgresql": lambda request: server(request).schema,
 }
+"""The URL of the store of a folder."""
 
 
-@pytest.fixture(params=list(FACTORIES.values()), ids=list(FACTORIES), scope="session")
+def server(request: pytest.FixtureRequest) -> Server:
+    made: Server = request.getfixturevalue("postgres")
+    return made
+
+
+@pytest.fixture(params=list(URLS.values()), ids=list(URLS), scope="session")
 def factory(request: pytest.FixtureRequest) -> Factory:
     """Opens the store of a folder; the same folder is the same store."""
-    made: Factory = request.param
-    return made
+    url = request.param(request)
+    return lambda folder: open_store(url(folder))
 
 
 @pytest.fixture

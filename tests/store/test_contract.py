@@ -1,5 +1,6 @@
 """What every store promises (nbflow/store/port.py)."""
 
+import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbflow.store.port import (
@@ -308,14 +309,23 @@ appends = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+numbers = itertools.count()
+
+
+def of_example(append: Append, machine: str) -> Append:
+    """The same of an execution of its own."""
+    arn = f"{append.execution}-{machine}"
+    opened = append.opened and replace(append.opened, arn=arn, machine_arn=machine)
+    return replace(append, execution=arn, opened=opened)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(appends, max_size=6), max_size=6))
-def test_random_batches_equal_the_model(
-    factory: Factory, tmp_path_factory: pytest.TempPathFactory, batches: list[list[Append]]
-) -> None:
-    store = factory(tmp_path_factory.mktemp("model"))
+def test_random_batches_equal_the_model(store: Store, batches: list[list[Append]]) -> None:
     state: ModelState = {}
-    for batch in batches:
+    machine = f"machine-{next(numbers)}"  # all examples share the store
+    for given_batch in batches:
+        batch = [of_example(append, machine) for append in given_batch]
         try:
             answer, state = modelled(state, batch)
         except Unknown:
@@ -325,7 +335,6 @@ def test_random_batches_equal_the_model(
             assert store.append(batch) == answer
         found = {
             row.arn: {entry.step: entry.records for entry in store.journal(row.arn)}
-            for row in store.executions()
+            for row in store.executions(machine_arn=machine)
         }
         assert found == state
-    store.close()

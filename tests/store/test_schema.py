@@ -1,16 +1,22 @@
 """There is one schema: what the migrations make is what the metadata says."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 
 import nbflow.store.migrations
+import nbflow.store.opening
 from nbflow.store import schema
+from nbflow.store.port import StoreError
 from nbflow.store.sql import open_store
+from tests.postgres import Server
+from tests.store.test_contract import Factory
 
 
 def migrated(path: Path) -> None:
@@ -77,3 +83,79 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> No
         connection.exec_driver_sql("ROLLBACK")  # the transaction is still the caller's
     engine.dispose()
     assert shape(path) == {}
+
+
+# --- PostgreSQL
+
+COLUMNS = """
+    SELECT table_name, column_name, data_type, character_maximum_length, is_nullable,
+           replace(column_default, 'nbflow_migrated', 'nbflow_new')
+    FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'nbflow_version' ORDER BY 1, 2
+"""
+REST = {
+    "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+    "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f') ORDER BY 1, 2",
+    "triggers": "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
+    "functions": "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1",
+    "sequences": "SELECT sequencename, data_type::text FROM pg_sequences ORDER BY 1",
+}
+
+
+def server_shape(postgres: Server, database: str) -> dict[str, object]:
+    """Everything that a database holds, but its rows."""
+    return {
+        name: postgres.run(query, database=database) for name, query in ({"columns": COLUMNS} | REST).items()
+    }
+
+
+def server_migrated(postgres: Server, database: str) -> str:
+    """The URL of a store that was made with the migrations only."""
+    url = postgres.database(database)
+    postgres.run(
+        f"CREATE TABLE {schema.VERSION_TABLE} (version_num VARCHAR(32) PRIMARY KEY)", database=database
+    )
+    open_store(url).close()
+    return url
+
+
+def test_on_postgresql_a_new_store_equals_a_migrated_one(postgres: Server) -> None:
+    open_store(postgres.database("nbflow_new")).close()
+    url = server_migrated(postgres, "nbflow_migrated")
+    new = server_shape(postgres, "nbflow_new")
+    assert new == server_shape(postgres, "nbflow_migrated")
+    assert all(new.values())
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
+        assert compare_metadata(context, schema.metadata) == []
+        assert context.get_current_revision() == schema.HEAD
+    engine.dispose()
+
+
+def test_on_postgresql_a_migration_that_fails_leaves_the_store_as_it_was(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.database("nbflow_failed")
+    postgres.run(
+        f"CREATE TABLE {schema.VERSION_TABLE} (version_num VARCHAR(32) PRIMARY KEY)", database="nbflow_failed"
+    )
+    upgrade = nbflow.store.migrations.upgrade
+
+    def failing(connection: Connection) -> None:
+        upgrade(connection)
+        connection.exec_driver_sql("SELECT 1 / 0")
+
+    monkeypatch.setattr(nbflow.store.opening, "upgrade", failing)
+    with pytest.raises(StoreError, match="division by zero"):
+        open_store(url)
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    assert postgres.run(tables, database="nbflow_failed") == [(schema.VERSION_TABLE,)]
+
+
+def test_an_empty_database_is_opened_by_several_at_once(factory: Factory, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        stores = list(threads.map(lambda _: factory(tmp_path), range(4)))
+    for store in stores:
+        assert store.executions() == []
+        store.close()

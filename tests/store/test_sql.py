@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nbflow.store.port import Append, ExecutionRow, StoreError
 from nbflow.store.sql import open_store
+from nbflow.store.sqlite import SqliteDatabase
 
 ROW = ExecutionRow(
     arn="arn:x", name="x", machine_arn="m", definition="d", status="RUNNING", input="{}", started_at=1.0
@@ -24,13 +25,15 @@ def step(number: int, records: bytes = b"[]") -> Append:
 def test_a_full_disk_leaves_nothing_and_the_batch_may_be_given_again(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/store.db")
     assert store.append([OPENING]) == [True]
+    database = store._database
+    assert isinstance(database, SqliteDatabase)
     batch = [step(1), step(2, b'["' + b"x" * 1_000_000 + b'"]')]
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages + 10}")  # SQLite's own way to a full disk
+    pages = database._writer.execute("PRAGMA page_count").fetchone()[0]
+    database._writer.execute(f"PRAGMA max_page_count = {pages + 10}")  # SQLite's own way to a full disk
     with pytest.raises(StoreError, match=r"store\.db cannot grow: the disk is full"):
         store.append(batch)
     assert [row.step for row in store.journal(ROW.arn)] == [0]
-    store._writer.execute("PRAGMA max_page_count = 1000000")
+    database._writer.execute("PRAGMA max_page_count = 1000000")
     assert store.append(batch) == [True, True]
     store.close()
 

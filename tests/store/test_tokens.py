@@ -1,5 +1,6 @@
 """What every store promises of tokens and the inbox (nbflow/store/port.py, Tokens)."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -347,11 +348,20 @@ def test_the_children_of_an_attempt(store: Store) -> None:
 # --- changes
 
 
+def grown(store: Store, seen: int) -> int:
+    """What ``changes`` says once it has grown: a server needs a moment to tell of it."""
+    end = time.monotonic() + 10
+    while (number := store.changes()) == seen:
+        assert time.monotonic() < end, "nobody told it"
+    return number
+
+
 def test_changes_tells_of_what_others_put_in(factory: Factory, tmp_path: Path) -> None:
     one, other = factory(tmp_path), factory(tmp_path)
-    holding(one, OPEN, QUEUED)
-    seen = one.changes()
-    assert one.changes() == seen
+    before = one.changes()
+    holding(one, QUEUED)
+    one.append([replace(step(A, 2), tokens=(OPEN,))])
+    seen = grown(one, before)
     for change in (
         lambda: other.tell(A.arn, FACT),
         lambda: other.settle(Settled(OPEN.token, FACT)),
@@ -359,11 +369,12 @@ def test_changes_tells_of_what_others_put_in(factory: Factory, tmp_path: Path) -
         lambda: one.tell(A.arn, FACT),
     ):
         change()
-        assert one.changes() != seen
-        seen = one.changes()
+        seen = grown(one, seen)
     other.inbox()
     assert one.changes() == seen, "to read is no change"
-    other.append([Append(A.arn, 2, 21, 1.0, b"[]")])
+    other.append([Append(A.arn, 3, 21, 1.0, b"[]")])
     assert one.changes() == seen, "a step is nobody else's business"
+    one.tell(A.arn, FACT)
+    assert grown(one, seen) == seen + 1, "nor was it told later"
     for each in (one, other):
         each.close()

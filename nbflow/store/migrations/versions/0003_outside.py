@@ -6,6 +6,18 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+# What nbflow.store.schema says of these. No PostgreSQL store is older than them.
+TELLING = (
+    """CREATE FUNCTION nbflow_alone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock(7954774); RETURN NULL; END $$""",
+    """CREATE FUNCTION nbflow_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_notify('nbflow', ''); RETURN NULL; END $$""",
+    "CREATE TRIGGER inbox_alone BEFORE INSERT ON inbox FOR EACH STATEMENT EXECUTE FUNCTION nbflow_alone()",
+    "CREATE TRIGGER inbox_notify AFTER INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION nbflow_notify()",
+    "CREATE TRIGGER tokens_notify AFTER INSERT ON tokens FOR EACH ROW WHEN (NEW.state = 'queued')"
+    " EXECUTE FUNCTION nbflow_notify()",
+)
+
 
 def upgrade() -> None:
     """From the registry."""
@@ -16,6 +28,7 @@ def upgrade() -> None:
         "executions",
         ["parent_token"],
         sqlite_where=sa.text("parent_token IS NOT NULL"),
+        postgresql_where=sa.text("parent_token IS NOT NULL"),
     )
     op.add_column("executions", sa.Column("map_run_arn", sa.Text))
     op.add_column("executions", sa.Column("redrive_count", sa.Integer, nullable=False, server_default="0"))
@@ -26,6 +39,7 @@ def upgrade() -> None:
         "executions",
         ["map_run_arn", "status"],
         sqlite_where=sa.text("map_run_arn IS NOT NULL"),
+        postgresql_where=sa.text("map_run_arn IS NOT NULL"),
     )
     op.create_table(
         "map_runs",
@@ -56,7 +70,13 @@ def upgrade() -> None:
         sa.Column("heartbeat_due", sa.Double),
         sqlite_autoincrement=True,
     )
-    op.create_index("tokens_queued", "tokens", ["activity", "id"], sqlite_where=sa.text("state = 'queued'"))
+    op.create_index(
+        "tokens_queued",
+        "tokens",
+        ["activity", "id"],
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    )
     op.create_index("tokens_by_execution", "tokens", ["execution", "attempt"])
     op.create_table(
         "inbox",
@@ -66,3 +86,6 @@ def upgrade() -> None:
         sa.Column("fact", sa.Text, nullable=False),
         sqlite_autoincrement=True,
     )
+    if op.get_bind().dialect.name == "postgresql":
+        for statement in TELLING:
+            op.execute(statement)

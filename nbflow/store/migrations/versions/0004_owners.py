@@ -20,6 +20,7 @@ def upgrade() -> None:
         "executions",
         ["owner", "asleep_until"],
         sqlite_where=sa.text("owner IS NOT NULL"),
+        postgresql_where=sa.text("owner IS NOT NULL"),
     )
     op.create_table(
         "engines",
