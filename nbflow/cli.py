@@ -205,13 +205,16 @@ def fork(
 
 def _see_through(started: "nf.Execution", quiet: bool) -> None:
     """Show an execution to its end, and print its output."""
+    from rich.markup import escape
+
     from nbflow.client import display
     from nbflow.client.progress import watch
 
     err = _console(stderr=True)
     try:
         if not quiet:
-            display.put(err, f"execution [bold]{started.name}[/] of {started.machine}")
+            origin = escape(f", {started.origin}" if started.origin else "")
+            display.put(err, f"execution [bold]{started.name}[/] of {started.machine}{origin}")
             watch(started, err, redrive=started.redrives)
         started.wait()
     except KeyboardInterrupt:

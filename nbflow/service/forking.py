@@ -146,8 +146,9 @@ def _check_state(definition: model.StateMachine, at: str) -> None:
             f"a fork begins at a state of the top level, such as '{around[0]}'",
         )
     close = did_you_mean(at, definition.states)
-    listed = f"at the top level there are {_listed(definition.states)}"
-    raise _refused(f"There is no state '{at}' in the definition", f"{close} {listed}" if close else listed)
+    listed = f"t the top level there are {_listed(definition.states)}"
+    hint = f"{close} A{listed}" if close else f"a{listed}"
+    raise _refused(f"There is no state '{at}' in the definition", hint)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -168,9 +169,11 @@ def _entry(original: ExecutionRow, at: str, visit: int, entered: Sequence[Entry]
             f"Execution {original.name} has not entered the state '{at}'",
             f"it has entered {_listed(names)}",
         )
-    if not -len(visits) <= visit < len(visits):
+    count = len(visits)
+    if not -count <= visit < count:
+        times = "once" if count == 1 else f"{count} times"
         raise _refused(
-            f"Execution {original.name} has entered the state '{at}' {len(visits)} time(s): there is no visit {visit}",
-            f"they are numbered from 0 to {len(visits) - 1}, or from -1 back to -{len(visits)}",
+            f"Execution {original.name} has entered the state '{at}' {times}: there is no visit {visit}",
+            f"they are numbered from 0 to {count - 1}; from the last one back, from -1 to -{count}",
         )
     return visits[visit]
