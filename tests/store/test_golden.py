@@ -143,15 +143,17 @@ def test_names_are_known(golden: Golden) -> None:
     call = golden.connection.service.call
     machines = call("ListStateMachines", {})["stateMachines"]
     assert {"prices", "steps", "waiting"} <= {machine["name"] for machine in machines}
-    if golden.schema >= "0002":
-        [arn] = [machine["stateMachineArn"] for machine in machines if machine["name"] == "prices"]
-        alias = call("DescribeStateMachineAlias", {"stateMachineAliasArn": f"{arn}:latest"})
-        assert alias["routingConfiguration"] == [{"stateMachineVersionArn": f"{arn}:1", "weight": 100}]
-        assert call("ListTagsForResource", {"resourceArn": arn})["tags"] == [
-            {"key": "kind", "value": "golden"}
-        ]
 
 
+@pytest.mark.parametrize("golden", since("0002"), indirect=True)
+def test_versions_aliases_and_tags_are_known(golden: Golden) -> None:
+    call, arn = golden.connection.service.call, machine_arn("prices")
+    alias = call("DescribeStateMachineAlias", {"stateMachineAliasArn": f"{arn}:latest"})
+    assert alias["routingConfiguration"] == [{"stateMachineVersionArn": f"{arn}:1", "weight": 100}]
+    assert call("ListTagsForResource", {"resourceArn": arn})["tags"] == [{"key": "kind", "value": "golden"}]
+
+
+@pytest.mark.parametrize("golden", since("0003"), indirect=True)
 def test_what_waits_for_others_is_told(golden: Golden) -> None:
     call = golden.connection.service.call
     [activity] = call("ListActivities", {})["activities"]
