@@ -25,8 +25,8 @@ def machines(draw: Draw) -> dict[str, Json]:
 
 
 def _scope(draw: Draw, depth: int, prefix: str) -> dict[str, Json]:
-    """``{"StartAt", "States"}``: one to four states in a row, with what they need beside them."""
-    kinds = draw(st.lists(st.sampled_from(_LEAVES + (_FORKS if depth else ())), min_size=1, max_size=4))
+    """``{"StartAt", "States"}``: a few states in a row, with what they need beside them."""
+    kinds = draw(st.lists(st.sampled_from(_LEAVES + (_FORKS * depth)), min_size=max(1, depth), max_size=4))
     names = [f"{prefix}{index}" for index in range(len(kinds))]
     states: dict[str, Json] = {}
     for kind, name, next in zip(kinds, names, [*names[1:], f"{prefix}end"], strict=True):

@@ -9,8 +9,9 @@ second time. Fork anywhere: begin where an execution has been, and end.
 import os
 import random
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,11 @@ from tests.machine.world import World
 
 LONG: Final = int(os.environ.get("NBFLOW_CRASH_EXAMPLES", "0"))
 
+LIVES: Final = 6
+"""Of each definition: to draw one takes longer than to live."""
+
+Moves: TypeAlias = list[tuple[str, int]]
+
 MOVES: Final = ("settle", "settle", "stop", "redrive", "redrive", "retire")
 """What is done to an execution between two stretches of a few steps, or of as many as it takes."""
 
@@ -32,8 +38,10 @@ MOVES: Final = ("settle", "settle", "stop", "redrive", "redrive", "retire")
 def check_successes(records: Sequence[r.Record]) -> None:
     """What was left is not entered again but by its turn, nor its tasks done; a branch that succeeded is silent.
 
-    (A Retry around a fork starts it over. A Fail state is entered again by a redrive.)
+    (A Retry around a fork starts it over. A Fail state is entered again by a redrive.) And no state is entered any more
+    once the machine is to be deleted.
     """
+    retired = False
     to_enter: dict[int, str | None] = {}
     within: dict[int, str] = {}
     succeeded: set[int] = set()
@@ -42,7 +50,10 @@ def check_successes(records: Sequence[r.Record]) -> None:
         frame = getattr(record, "frame", -1)
         assert frame not in succeeded
         match record:
+            case r.ExecutionRetired():
+                retired = True
             case r.StateEntered(name=name):
+                assert not retired
                 assert within.get(frame, name) == name, "two states at once"
                 assert to_enter.pop(frame, name) == name, "another state than the one that was next"
                 within[frame] = name
@@ -61,7 +72,13 @@ def check_successes(records: Sequence[r.Record]) -> None:
                 forked.add(frame)
 
 
-def lived(definition: Json, seed: int, moves: Sequence[tuple[str, int]]) -> World:
+def moves() -> st.SearchStrategy[Moves]:
+    """What is done to an execution, each after so many steps."""
+    steps = st.sampled_from([0, 1, 3, 10, 30, 100_000])
+    return st.lists(st.tuples(st.sampled_from(MOVES), steps), min_size=1, max_size=8)
+
+
+def lived(definition: Json, seed: int, moves: Moves) -> World:
     """The life of an execution, to its end."""
     world = World(definition, seed)
     world.start({})
@@ -90,30 +107,18 @@ def check(world: World) -> None:
     world.restart()
 
 
+@pytest.mark.timeout(600 + LONG)  # of which a failure takes the most, until it has been made small
 def test_a_crash_changes_nothing() -> None:
     crashes, redrives, forks, children, seen = 0, 0, 0, 0, set[str]()
 
-    @settings(
-        max_examples=LONG or 250,
-        derandomize=not LONG,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, Phase.shrink],
-    )
-    @given(
-        machines(),
-        st.integers(0, 2**32),
-        st.lists(st.tuples(st.sampled_from(MOVES), st.sampled_from([0, 1, 3, 10, 30, 100_000])), max_size=6),
-    )
-    def anything(definition: Json, seed: int, moves: list[tuple[str, int]]) -> None:
-        nonlocal crashes, redrives, forks, children, seen
+    def live(definition: Json, seed: int, moves: Moves) -> None:
+        nonlocal crashes, redrives, forks, children
         world = lived(definition, seed, moves)
         check(world)
         entered = list(entries(world.definition, world.records))
         if entered:
             entry = random.Random(seed).choice(entered)
-            fork = World(definition, seed + 1)
+            fork = World(definition, seed + LIVES)
             fork.step(facts.Start({}, CONTEXT, entry))
             check(fork.settle())
             assert next(entries(fork.definition, fork.records)) == entry
@@ -121,7 +126,20 @@ def test_a_crash_changes_nothing() -> None:
         crashes += world.crashes
         redrives += world.run.redrives
         children += len(world.children)
-        seen |= world.seen | {event["type"] for event in world.events}
+        seen.update(world.seen, (event["type"] for event in world.events))
+
+    @settings(
+        max_examples=LONG or 80,
+        derandomize=not LONG,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(machines(), st.integers(0, 2**32), moves())
+    def anything(definition: Json, seed: int, moves: Moves) -> None:
+        for life in range(LIVES):
+            live(definition, seed + life, moves)
 
     anything()
     assert crashes > 100

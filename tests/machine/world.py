@@ -13,6 +13,9 @@ from tests.machine.driver import Driver, Raised, TimedOut
 ERRORS: Final = ("Boom", "Boom", "States.Timeout", "Other", None)
 
 
+_ENDS: Final = (facts.TaskSucceeded, facts.TaskFailed, facts.TaskTimedOut, facts.Cancelled)
+
+
 class Fate(NamedTuple):
     """What becomes of one attempt."""
 
@@ -71,6 +74,8 @@ class World(Driver):
         self.fates: dict[int, Fate] = {}
         self.waiting: dict[int, int] = {}
         """By attempt: how many more things happen before it is answered."""
+        self.at_work: set[int] = set()
+        """Attempts that were ordered, and of which the machine has not been told that they are over."""
         self.seen: set[str] = set()
         """What has happened in this world, for a look at what the examples cover."""
 
@@ -79,6 +84,11 @@ class World(Driver):
         if taken:
             for record in decode(self.journal[-1]):
                 self.shadow.evolve(record)
+        if isinstance(fact, _ENDS):
+            self.at_work.discard(fact.attempt)
+        self.at_work.update(self.run.attempts)
+        owed = self.run.attempts.keys() | self.run.cancelling.keys()
+        assert self.at_work & owed == self.at_work, "an attempt was forgotten, and not given up"
         assert self.shadow.run == self.machine.run
         assert list(self.shadow.run.ready) == list(self.machine.run.ready)
         assert self.shadow.outstanding() == self.machine.outstanding()
