@@ -19,7 +19,7 @@ _DISTRIBUTED: Final[Json] = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
 def machines(draw: Draw) -> dict[str, Json]:
     """A definition whose executions end, if every task ends or has a timeout."""
     drawn = _scope(draw, 2, "s")
-    if draw(st.integers(0, 4)) == 4:
+    if draw(st.sampled_from([False, False, False, True])):
         drawn["TimeoutSeconds"] = draw(st.integers(1, 60))
     return drawn
 
@@ -45,19 +45,12 @@ def _scope(draw: Draw, depth: int, prefix: str) -> dict[str, Json]:
 def _loop(draw: Draw, states: dict[str, Json], name: str, next: str) -> None:
     """A Pass that counts, a task, and a Choice that goes back."""
     count, body, again = f"c_{name}", f"{name}_body", f"{name}_again"
+    task = _task(draw, 0, body)
+    if task.pop("Parameters", None) is not None:
+        task["Arguments"] = {"token": "{% $states.context.Task.Token %}"}
+    more = {count: f"{{% ${count} + 1 %}}"}
     states[name] = {"Type": "Pass", "Assign": {count: 0}, "Next": body}
-    states[body] = {
-        **_task(draw, 0, body),
-        "QueryLanguage": "JSONata",
-        "Assign": {count: f"{{% ${count} + 1 %}}"},
-        "Next": again,
-    }
-    states[body].pop("Parameters", None)
-    states[body] |= (
-        {"Arguments": {"t": "{% $states.context.Task.Token %}"}}
-        if states[body]["Resource"] == CALLBACK
-        else {}
-    )
+    states[body] = {**task, "QueryLanguage": "JSONata", "Assign": more, "Next": again}
     back = {"Variable": f"${count}", "NumericLessThan": draw(st.integers(1, 3)), "Next": body}
     states[again] = {"Type": "Choice", "Choices": [back], "Default": next}
 
@@ -133,7 +126,7 @@ def _map(draw: Draw, depth: int, name: str) -> dict[str, Json]:
     }
     if draw(st.booleans()):
         state["ItemSelector"] = {"index": "{% $states.context.Map.Item.Index %}", "r": "{% $random() %}"}
-    if draw(st.integers(0, 3)) == 3:
+    if draw(st.sampled_from([False, False, True])):
         state["ItemProcessor"]["ProcessorConfig"] = _DISTRIBUTED
         state["ToleratedFailureCount"] = draw(st.sampled_from([0, 1, 30]))
     return state

@@ -167,7 +167,7 @@ class World(Driver):
     def end(self, order: orders.RunTask, drawn: Fate) -> None:
         attempt = order.attempt
         if drawn.end == "is silent" and order.token is None and order.timeout is not None:
-            self.seen.add("nothing")
+            self.seen.add("silent")
             return  # its time runs out
         self.answered.add(attempt)
         answer: facts.Fact = facts.TaskSucceeded(attempt, {"state": order.state, "of": order.arguments})
