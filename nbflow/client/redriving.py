@@ -63,7 +63,8 @@ def known_of(execution: "Execution") -> "StateMachine | Flow[..., Any] | None":
 
 _REMEDIES: Final = {
     "redrive": (
-        "start it anew, or define the flow as it was (its tasks may do something else now)",
+        "start it anew, go on from the middle of it with run.fork(at=…, definition=report), or define the flow as it was "
+        "(its tasks may do something else now)",
         "give it, as in redrive(report)",
         "nbflow redrive takes --from FILE or --tasks FILE.py",
     ),
