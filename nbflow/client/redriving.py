@@ -63,7 +63,7 @@ def known_of(execution: "Execution") -> "StateMachine | Flow[..., Any] | None":
 
 _REMEDIES: Final = {
     "redrive": (
-        "start it anew, go on from the middle of it with run.fork(at=…, definition=report), or define the flow as it was "
+        "start it anew, go on from its middle with run.fork(at=…, definition=report), or define the flow as it was "
         "(its tasks may do something else now)",
         "give it, as in redrive(report)",
         "nbflow redrive takes --from FILE or --tasks FILE.py",
