@@ -109,7 +109,7 @@ def run(
     Its progress is shown, then its output is printed as JSON. The exit code is 1 if it does not succeed. Ctrl-C ends
     the command and leaves the execution as last recorded.
     """
-    value = _input(input)
+    value = _input(input, "--input")
     store = _absolute(store)  # a notebook's folder becomes the working directory
     machine = files.machine_in(file, tasks)
     if store is not None or dask is not None:  # otherwise what FILE.py has connected to stays
@@ -182,15 +182,73 @@ def resume(
         raise typer.Exit(1)
 
 
+@app.command()
+def fork(
+    run: Run,
+    at: Annotated[str, typer.Option(metavar="STATE", help="The state of the top level that it begins at.")],
+    input: Annotated[
+        str | None,
+        typer.Option("--input", "-i", metavar="JSON", help="The state's input as JSON text, or @FILE."),
+    ] = None,
+    variables: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="An object: variables in place of the recorded ones, or @FILE."),
+    ] = None,
+    visit: Annotated[
+        int, typer.Option(help="Which entry of the state, from 0; negative, from the last one.")
+    ] = -1,
+    flow: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="FILE", help="As for run: the FILE[:NAME] with what it is to go on with."
+        ),
+    ] = None,
+    tasks: Annotated[
+        Path | None, typer.Option(metavar="FILE.py", help="A Python file with the functions of its tasks.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The new execution's name. Default: a new one.")] = None,
+    dask: Dask = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the output only.")] = False,
+    store: Store = None,
+) -> None:
+    """Start an execution that goes on from the middle of another one.
+
+    It begins at a state that the other one has entered, with the input and the variables of then; on the definition of
+    the file that is given, or the other's own. It is shown and ends as with run.
+    """
+    given: dict[str, Json] = {} if input is None else {"input": _input(input, "--input")}
+    named = {} if variables is None else _input(variables, "--variables")
+    if not isinstance(named, dict):
+        raise typer.BadParameter("it is no JSON object", param_hint="--variables")
+    store = _absolute(store)
+    machine = None if flow is None else files.machine_in(flow, tasks)
+    functions = files.functions_in(tasks) if tasks is not None and machine is None else None
+    if store is not None or dask is not None:
+        nf.connect(store, dask=dask)
+    forked = nf.execution(run).fork(
+        at,
+        variables=named,
+        definition=machine,
+        tasks=functions,
+        visit=visit,
+        execution_name=name,
+        **given,
+    )
+    _see_through(forked, quiet)
+
+
 def _see_through(started: "nf.Execution", quiet: bool) -> None:
     """Show an execution to its end, and print its output."""
+    from rich.markup import escape
+
     from nbflow.client import display
     from nbflow.client.progress import watch
 
     err = _console(stderr=True)
     try:
         if not quiet:
-            display.put(err, f"execution [bold]{started.name}[/] of {started.machine}")
+            origin = escape(f", {started.origin}" if started.origin else "")
+            display.put(err, f"execution [bold]{started.name}[/] of {started.machine}{origin}")
             watch(started, err, redrive=started.redrives)
         started.wait()
     except KeyboardInterrupt:
@@ -323,7 +381,7 @@ for command in (server, env, worker):
 # --- reading
 
 
-def _input(text: str) -> "Json":
+def _input(text: str, option: str) -> "Json":
     from nbflow.service.parameters import check_input
 
     if text.startswith("@"):
@@ -332,11 +390,11 @@ def _input(text: str) -> "Json":
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise typer.BadParameter(f"{path}: {reason}", param_hint="--input") from error
+            raise typer.BadParameter(f"{path}: {reason}", param_hint=option) from error
     try:
         return check_input(text)
     except nf.ApiError as error:
-        raise typer.BadParameter(str(error), param_hint="--input") from error
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def _absolute(store: str | None) -> str | None:

@@ -414,9 +414,51 @@ def test_what_succeeded_is_not_redriven(shell: Shell) -> None:
     assert result.err.startswith("nbflow: Execution is SUCCEEDED and cannot be redriven")
 
 
+# --- fork
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_fork_goes_on_from_a_state_with_what_a_file_defines(shell: Shell, folder: Path) -> None:
+    (folder / "fixed.py").write_text(FIXED.replace("name=function.__name__", 'name="mended"'))
+    result = shell("fork", "tuesday", "--at", "Work", "--from", "fixed.py:bad", "--name", "again")
+    assert (result.code, result.out) == (0, '"fixed"\n')
+    assert result.err.splitlines()[0] == "execution again of mended, forked from tuesday at Work"
+    assert "\nforked from tuesday at Work\n" in shell("show", "again").out
+    assert nf.execution("tuesday").status == "FAILED"
+
+
+@pytest.mark.usefixtures("runs")
+def test_the_input_of_a_fork_may_be_given(shell: Shell) -> None:
+    again = ("fork", "monday", "--at", "Work", "--tasks", "flows.py", "--quiet")
+    assert shell(*again) == Result(0, "42\n", "")
+    assert shell(*again, "--input", "4", "--variables", '{"a": 1}') == Result(0, "8\n", "")
+    wrong = shell(*again, "--variables", "[1]")
+    assert (wrong.code, "it is no JSON object" in wrong.err) == (2, True)
+    assert shell(*again, "--input", "{").code == 2
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_fork_at_a_state_that_there_is_not_is_refused(shell: Shell) -> None:
+    result = shell("fork", "monday", "--at", "Wurk", "--tasks", "flows.py")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("nbflow: There is no state 'Wurk' in the definition (did you mean 'Work'?")
+
+
 def test_help_and_version(shell: Shell) -> None:
     assert shell("--version") == Result(0, f"nbflow {nf.__version__}\n", "")
-    for command in ("run", "list", "show", "history", "stop", "validate", "server", "env", "worker"):
+    for command in (
+        "run",
+        "list",
+        "show",
+        "history",
+        "stop",
+        "redrive",
+        "fork",
+        "validate",
+        "server",
+        "env",
+        "worker",
+    ):
         assert command in shell("--help").out
         assert shell(command, "--help").code == 0
 

@@ -142,7 +142,10 @@ def show_execution(console: Console, run: Execution) -> None:
         console,
         f"[bold]{run.name}[/] of {run.machine}: {coloured(row.status)}, started {when(row.started_at)} UTC",
     )
-    put(console, f"[dim]{run.arn}[/]\n")
+    put(console, f"[dim]{run.arn}[/]")
+    if run.origin:
+        put(console, escape(run.origin))
+    put(console)
     for each in tree(run.trace.visits):
         put(console, each)
     if row.status == "RUNNING" and run.connection.service.keeper(row) is None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ from nbflow.client.connection import Connection, StoppedWaiting
 from nbflow.client.presentation import presenter
 from nbflow.engine.rows import artifact_of
 from nbflow.errors import NbflowError
-from nbflow.language.values import Json
+from nbflow.language.values import ABSENT, Json
 from nbflow.machine.context import timestamp
 from nbflow.machine.history import Event
 from nbflow.machine.records import Record, decode
@@ -184,6 +185,51 @@ class Execution:
         presenter().started(self)
         return self
 
+    def fork(
+        self,
+        at: str,
+        *,
+        input: object = ABSENT,
+        variables: Mapping[str, object] | None = None,
+        definition: "StateMachine | Flow[..., Any] | Mapping[str, Json] | str | Path | None" = None,
+        tasks: "Mapping[str, Bound] | None" = None,
+        visit: int = -1,
+        execution_name: str | None = None,
+    ) -> "Execution":
+        """Begin a new execution that goes on from the middle of this one; nothing happens to this one.
+
+        It begins at the state ``at`` of the top level, as this one has entered it: with that state's input and with the
+        variables of that moment. ``input`` stands in place of that input; ``variables`` in place of those of these
+        names (in a flow, its names are the variables). ``visit`` counts the entries of the state from 0; negative, from
+        the last one.
+
+        ``definition``: on what it goes on: a flow, a state machine, or a definition as :class:`nf.StateMachine` takes
+        it. By default on this one's own definition. The tasks are what they are now, as in :meth:`redrive`; ``tasks``
+        are by the names at the end of the definition's Lambda ARNs.
+
+        Returns the new execution, as soon as it is durable. Raises ApiError ValidationException for a state that is not
+        there or was not entered so often, NbflowError if a task is not known here, and what ``start`` raises.
+        """
+        from nbflow.client.forking import fork
+
+        forked = fork(self, at, input, variables, definition, tasks, visit, execution_name)
+        presenter().started(forked)
+        return forked
+
+    @property
+    def forked_from(self) -> "Execution | None":
+        """The execution that it was forked from; None if it is no fork."""
+        arn = self.row.forked_from
+        return None if arn is None else Execution(arn, self.connection)
+
+    @cached_property
+    def origin(self) -> str:
+        """``forked from NAME at STATE``; empty if it is no fork."""
+        original = self.forked_from
+        if original is None:
+            return ""
+        return f"forked from {original.name} at {self.connection.service.forked_at(self.arn)}"
+
     def panel(self) -> None:
         """Show it under this cell: the steps as they happen, or happened. Raises NbflowError outside a notebook."""
         presenter().panel(self)
@@ -322,7 +368,8 @@ class Execution:
         return f"execution {self.name} of {self.machine} {what}{reason}{_readable(row.cause)}{below}"
 
     def __repr__(self) -> str:
-        return f"<nbflow execution {self.name} of {self.machine}: {self.status}>"
+        origin = f", {self.origin}" if self.origin else ""
+        return f"<nbflow execution {self.name} of {self.machine}: {self.status}{origin}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What IPython prints of it: the states, and how they stand."""
@@ -337,7 +384,7 @@ class Execution:
         from nbflow.drawing.svg import svg
 
         board = self.board
-        title = heading(self.machine, self.name, board.trace)
+        title = heading(self.machine, self.name, board.trace, self.origin)
         return static_html(svg(board.definition, board), rows_of(board.trace), title)
 
 

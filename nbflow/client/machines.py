@@ -97,9 +97,9 @@ class StateMachine:
             raise TypeError("give the input as one value or as keywords, not both")
         connection = current()
         connection.context = copy_context()
-        codes = pinned(self._model, self.tasks, self.checks)
+        codes = self.codes()
         value, artifacts = pack(parameters if input is None else input, connection.shelf, name="input")
-        arn = self._publish(connection, codes)
+        arn = self.publish(connection, codes)
         answer = connection.service.start_execution(
             arn,
             json.dumps(value, ensure_ascii=False),
@@ -140,11 +140,14 @@ class StateMachine:
 
         Then tasks of other machines (``states:startExecution``), and boto3, can start it. Returns its ARN.
         """
-        connection = current()
-        return self._publish(connection, pinned(self._model, self.tasks, self.checks))
+        return self.publish(current(), self.codes())
 
-    def _publish(self, connection: Connection, codes: Mapping[str, Code]) -> str:
-        """Make the store's machine of this name be this one."""
+    def codes(self, tasks: Mapping[str, Bound] | None = None) -> dict[str, Code]:
+        """The code of its tasks as it is now, by the resource that names it. ``tasks`` come before its own."""
+        return pinned(self._model, {**self.tasks, **(tasks or {})}, self.checks)
+
+    def publish(self, connection: Connection, codes: Mapping[str, Code]) -> str:
+        """Make the store's machine of this name be this one, with this code of its tasks. Returns its ARN."""
         functions = {_name(named): code for named, code in codes.items()}
         arn, service = machine_arn(self.name), connection.service
         present = connection.store.machine(arn)

@@ -8,7 +8,7 @@ else in what the service is told that Lambda functions are.
 import os
 from collections.abc import Mapping
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nbflow.errors import NbflowError
 from nbflow.service.starting import bound
@@ -48,14 +48,41 @@ def redrive(
     connection.context = copy_context()
     described = connection.service.describe_execution(arn)
     # What cannot be redriven is told so, whatever its tasks are.
-    codes = _codes(execution, flow, tasks) if described["redriveStatus"] == "REDRIVABLE" else {}
+    codes = (
+        codes_now(execution, flow, tasks, verb="redrive")
+        if described["redriveStatus"] == "REDRIVABLE"
+        else {}
+    )
     connection.service.redrive_execution(arn, tasks=codes, directory=os.getcwd())
 
 
-def _codes(
+def known_of(execution: "Execution") -> "StateMachine | Flow[..., Any] | None":
+    """What this process has defined under the execution's machine's name with its definition."""
+    return _known.get((execution.machine, execution.row.definition))
+
+
+_REMEDIES: Final = {
+    "redrive": (
+        "start it anew, go on from its middle with run.fork(at=…, definition=report), or define the flow as it was "
+        "(its tasks may do something else now)",
+        "give it, as in redrive(report)",
+        "nbflow redrive takes --from FILE or --tasks FILE.py",
+    ),
+    "fork": (
+        "to go on with those that it has now, give it, as in fork(…, definition=report)",
+        "give it, as in fork(…, definition=report)",
+        "nbflow fork takes --from FILE or --tasks FILE.py",
+    ),
+}
+"""What to do where the states have changed; where the tasks are not known; and that in a shell."""
+
+
+def codes_now(
     execution: "Execution",
     flow: "StateMachine | Flow[..., Any] | None",
     tasks: "Mapping[str, Bound] | None",
+    *,
+    verb: Literal["redrive", "fork"],
 ) -> dict[str, Code]:
     """The code of the execution's tasks as it is now, by the resource that names it.
 
@@ -64,15 +91,16 @@ def _codes(
     from nbflow.client.flows import Flow
     from nbflow.client.machines import missing_in, pinned
 
+    changed, give, shell = _REMEDIES[verb]
     service, row = execution.connection.service, execution.row
     definition = service.definition_of(row.arn)
-    known = flow or _known.get((execution.machine, row.definition))
+    known = flow or known_of(execution)
     machine = known.machine if isinstance(known, Flow) else known
     if machine is not known and machine is not None and machine.sha256 != row.definition:
         if flow is not None or tasks is None:
             raise NbflowError(
                 f"the states of {machine.name} have changed since execution {row.name} began, which goes on with those "
-                "that it began with: start it anew, or define the flow as it was (its tasks may do something else now)"
+                f"that it began with: {changed}"
             )
         machine = None
     given, checks = (machine.tasks, machine.checks) if machine is not None else ({}, {})
@@ -82,7 +110,7 @@ def _codes(
     if lacking:
         raise NbflowError(
             f"execution {row.name} of {execution.machine} has tasks that are not known here: {', '.join(lacking)}. "
-            "Define its flow or state machine in this process and give it, as in redrive(report), or give the "
-            "functions, as in redrive(tasks={…}); in a shell, nbflow redrive takes --from FILE or --tasks FILE.py"
+            f"Define its flow or state machine in this process and {give}, or give the functions, as in "
+            f"{verb}({'' if verb == 'redrive' else '…, '}tasks={{…}}); in a shell, {shell}"
         )
     return {**codes, **pinned(definition, given, checks)}

@@ -85,13 +85,18 @@ def _message(cause: str) -> str:
     return message if isinstance(message, str) else cause
 
 
-def heading(machine: str, run: str, trace: Trace) -> str:
-    """A run in a line: ``report · run-1 · SUCCEEDED in 8.2 s · started 2026-01-31 12:00:00 UTC``."""
+def heading(machine: str, run: str, trace: Trace, origin: str = "") -> str:
+    """A run in a line: ``report · run-1 · SUCCEEDED in 8.2 s · started 2026-01-31 12:00:00 UTC``.
+
+    ``origin``: of a fork, where it comes from.
+    """
     state = trace.run
     took = "" if state.stopped_at is None else f" in {words.duration(state.stopped_at - state.started_at)}"
     parts = [machine, run, f"{state.status}{took}"]
     if state.started_at:
         parts.append(f"started {datetime.fromtimestamp(state.started_at, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    if origin:
+        parts.append(origin)
     return " · ".join(parts)
 
 

@@ -32,7 +32,7 @@ from nbflow.engine.workers import Workers
 from nbflow.language import model
 from nbflow.language.values import Chance, Json
 from nbflow.machine import Machine, facts
-from nbflow.machine.records import Record
+from nbflow.machine.records import Entry, Record
 from nbflow.pools.port import Pool
 from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
 from nbflow.tasks.job import Code
@@ -135,18 +135,19 @@ class Engine:
         artifacts: Sequence[Artifact] = (),
         *,
         script: Script | None = None,
+        entry: Entry | None = None,
     ) -> Future[None]:
         """Begin an execution. The future is done when its first step is durable.
 
-        ``script`` answers for tasks in place of their code. The future fails with AlreadyExists if the store has an
-        execution of this ARN, and with StoreError if the store refuses the first step. Raises AlreadyExists if it is
-        live here, and EngineError if the engine is closed.
+        ``script`` answers for tasks in place of their code; ``entry`` is where a fork begins. The future fails with
+        AlreadyExists if the store has an execution of this ARN, and with StoreError if the store refuses the first
+        step. Raises AlreadyExists if it is live here, and EngineError if the engine is closed.
         """
         row = replace(row, owner=self.id, directory=directory)
         live = Live(
             row, Machine.of(definition, self._chance, self._has_activity), codes, directory, artifacts, script
         )
-        self._admit(live, context)
+        self._admit(live, context, entry)
         return live.started
 
     def express(
@@ -188,13 +189,13 @@ class Engine:
         except StoreError:
             return True  # the step that relies on it is refused too, and tried again
 
-    def _admit(self, live: Live, context: dict[str, Json]) -> None:
+    def _admit(self, live: Live, context: dict[str, Json], entry: Entry | None = None) -> None:
         with self._lock:
             self._check_open()
             if live.row.arn in self._turns.live:
                 raise AlreadyExists(live.row.arn)
             self._turns.live[live.row.arn] = live
-        self.post(live.row.arn, facts.Start(json.loads(live.row.input), context))
+        self.post(live.row.arn, facts.Start(json.loads(live.row.input), context, entry))
 
     def adopt(
         self,

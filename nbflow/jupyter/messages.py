@@ -27,6 +27,8 @@ class RunHead(TypedDict):
     """The execution's ARN."""
     machine: str
     name: str
+    origin: str
+    """``forked from NAME at STATE``; empty if it is no fork."""
     picture: str
     """The key of its graph in ``pictures``."""
 

@@ -5,7 +5,7 @@
  * messages. `nbflow/jupyter/messages.py` describes both. A view keeps what its reader has chosen, and nothing else:
  * each drawing is a function of the traits, the choice and the time, so that any number of views agree.
  *
- * @typedef {{run: string, machine: string, name: string, picture: string}} RunHead
+ * @typedef {{run: string, machine: string, name: string, origin: string, picture: string}} RunHead
  * @typedef {{status: string, entered: ?number, exited: ?number, visits: number, running: number, succeeded: number,
  *   failed: number, total: number, done: number, items: string}} StateLive
  * @typedef {{status: string, started: number, stopped: ?number, error: string, failed: string, here: boolean, now: number,
@@ -153,7 +153,7 @@ class Row {
       { class: "nbp-choose", type: "button", onclick: () => view.chooseRun(head.run) },
       this.badge,
       h("span", { class: "nbp-machine" }, head.machine),
-      h("span", { class: "nbp-name", title: head.run }, head.name),
+      h("span", { class: "nbp-name", title: head.run }, head.origin ? `${head.name}, ${head.origin}` : head.name),
       this.time,
     );
     this.stop = h("button", { class: "nbp-button nbp-stop", type: "button", onclick: () => this.stopRun() });

@@ -88,7 +88,13 @@ class Panel(anywidget.AnyWidget):
 def _head(run: Followed) -> RunHead:
     execution = run.execution
     row = execution.row
-    return {"run": row.arn, "machine": execution.machine, "name": row.name, "picture": row.definition}
+    return {
+        "run": row.arn,
+        "machine": execution.machine,
+        "name": row.name,
+        "origin": execution.origin,
+        "picture": row.definition,
+    }
 
 
 def _pictures(runs: Sequence[Followed], known: Mapping[str, str]) -> dict[str, str]:

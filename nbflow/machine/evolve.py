@@ -72,8 +72,9 @@ def _execution_started(run: Run, record: r.ExecutionStarted) -> None:
     run.limited = record.context.get(LIMITS) == "aws"
     _set_deadline(run, record.at)
     definition = run.definition
+    entry = record.entry or r.Entry(definition.start_at, record.input)
     # The first StateEntered points back to 0, not to ExecutionStarted: so AWS counts.
-    run.frames[ROOT] = Frame(ROOT, None, 0, definition, definition.start_at, record.input, {}, last=0)
+    run.frames[ROOT] = Frame(ROOT, None, 0, definition, entry.state, entry.input, entry.variables, last=0)
     run.next_frame = ROOT + 1
     run.ready[ROOT] = None
 

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from nbflow.language.values import Json
+from nbflow.machine.records import Entry
 
 
 class _Fact(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
@@ -21,6 +22,8 @@ class Start(_Fact, frozen=True):
 
     ``Express`` beside them, if true, says of which type the execution is.
     """
+    entry: Entry | None = None
+    """Where it begins, if not at StartAt with its input: it is a fork of another execution."""
 
 
 class TaskStarted(_Fact, frozen=True):

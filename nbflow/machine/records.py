@@ -23,6 +23,14 @@ FORMAT: Final = 1
 """The format that :func:`encode` writes; the journal keeps it beside each row. ``decode`` reads every released one."""
 
 
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A state of the top level as it was entered, or is to be."""
+
+    state: str
+    input: Json
+    variables: dict[str, Json] = {}
+
+
 class _Record(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Made, written and read several times faster than a frozen dataclass (docs/decisions/0002)."""
 
@@ -31,6 +39,8 @@ class ExecutionStarted(_Record, frozen=True):
     at: float
     input: Json
     context: dict[str, Json]
+    entry: Entry | None = None
+    """Where a fork begins; any other execution begins at StartAt, with its input."""
 
 
 class StateEntered(_Record, frozen=True):

@@ -165,7 +165,7 @@ def _what_is_next(run: Run) -> list[orders.Order]:
 
 def _start(turn: Turn, fact: facts.Start) -> None:
     if turn.run.status == "PENDING":
-        turn.emit(records.ExecutionStarted(turn.now, fact.input, fact.context))
+        turn.emit(records.ExecutionStarted(turn.now, fact.input, fact.context, fact.entry))
 
 
 def _task_started(turn: Turn, fact: facts.TaskStarted) -> None:

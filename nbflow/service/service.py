@@ -10,7 +10,7 @@ from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine.history import Event
 from nbflow.machine.records import Record
-from nbflow.service import executions, histories, machines, map_runs, redriving, resuming
+from nbflow.service import executions, forking, histories, machines, map_runs, redriving, resuming
 from nbflow.service.arns import execution_arn
 from nbflow.service.desk import Desk, Limits
 from nbflow.service.errors import ApiError
@@ -156,6 +156,24 @@ class Service:
     def keeper(self, row: ExecutionRow) -> str | None:
         """:func:`nbflow.service.resuming.keeper`"""
         return resuming.keeper(self.desk, row)
+
+    def fork_execution(
+        self,
+        execution_arn: str,
+        at: str,
+        *,
+        tasks: Mapping[str, Code],
+        artifacts: Sequence[Artifact] = (),
+        directory: str = "",
+        **options: Any,
+    ) -> dict[str, Json]:
+        """:func:`nbflow.service.forking.fork_execution`, with the code of the tasks as for ``start_execution``."""
+        work = Work(tasks, artifacts, directory)
+        return forking.fork_execution(self.desk, execution_arn, at, work=work, **options)
+
+    def forked_at(self, execution_arn: str) -> str | None:
+        """:func:`nbflow.service.forking.forked_at`"""
+        return forking.forked_at(self.desk, execution_of(self.desk, execution_arn))
 
     def map_run_progress(self, map_run_arn: str) -> tuple[int, int]:
         """:func:`nbflow.service.map_runs.progress`"""

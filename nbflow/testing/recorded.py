@@ -79,6 +79,11 @@ def source(recording: Recording, identifier: str) -> str:
         raise NbflowError(f"{label} has not ended: wait for it, and write its test then")
     if row.status == "ABORTED":
         raise NbflowError(f"{label} was stopped from outside, which a test of its machine cannot repeat")
+    if row.forked_from is not None:
+        raise NbflowError(
+            f"{label} is a fork: it began in the middle, where a test of its machine cannot begin. Write the test of "
+            "a run of the whole"
+        )
     if any(isinstance(record, records.MapRunStarted) for record in recording.records):
         raise NbflowError(
             f"{label} has a distributed Map, and what its tasks gave is with its children: write tests of those "

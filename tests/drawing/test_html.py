@@ -139,4 +139,7 @@ def test_heading() -> None:
         heading("report", "run-1", board.trace)
         == "report · run-1 · SUCCEEDED in 0 s · started 1970-01-01 00:16:40 UTC"
     )
-    assert heading("report", "run-1", Trace(parse(chain("A")))) == "report · run-1 · PENDING"
+    pending = Trace(parse(chain("A")))
+    assert heading("report", "run-1", pending) == "report · run-1 · PENDING"
+    origin = "forked from run-0 at A"
+    assert heading("report", "run-1", pending, origin) == f"report · run-1 · PENDING · {origin}"

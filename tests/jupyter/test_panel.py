@@ -287,6 +287,7 @@ def test_the_traits_tell_everything(desk: Desk, following: Following) -> None:
     following.add(run)
     [head] = panel.runs
     assert (head["run"], head["machine"], head["name"]) == (run.arn, "report", "run-1")
+    assert head["origin"] == ""
     assert panel.pictures[head["picture"]].startswith("<svg ")
     through(desk)
     following.turn()

@@ -1,160 +1,48 @@
-"""Crash anywhere: lose the memory at a random step, rebuild it from the journal, and nothing is different.
+"""Crash anywhere: lose the memory at any step, rebuild it from the journal, and nothing is different.
 
-Redrive anywhere: go on at a random time with what failed, timed out or was stopped, and nothing that succeeded is done
-a second time.
+Redrive anywhere: go on at any time with what failed, timed out or was stopped, and nothing that succeeded is done a
+second time. Fork anywhere: begin where an execution has been, and end.
+
+``NBFLOW_CRASH_EXAMPLES=20000`` draws so many definitions, for a long run; what it then draws differs each time.
 """
 
+import os
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Final, TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from nbflow.language.values import Json
-from nbflow.machine import facts, orders
+from nbflow.machine import facts
 from nbflow.machine import records as r
-from nbflow.machine.records import Record
+from nbflow.machine.entries import entries
 from nbflow.machine.turn import BOUND
-from tests.machine.driver import ACTIVITY, CALLBACK, SYNC, TASK, Driver, Raised, TimedOut
+from tests.machine.definitions import machines
+from tests.machine.driver import CONTEXT, Driver
+from tests.machine.world import World
 
-SEEDS = 1000
+LONG: Final = int(os.environ.get("NBFLOW_CRASH_EXAMPLES", "0"))
 
-DISTRIBUTED: Json = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+LIVES: Final = 6
+"""Of each definition: to draw one takes longer than to live."""
 
+Moves: TypeAlias = list[tuple[str, int]]
 
-def random_states(rng: random.Random, depth: int, prefix: str) -> dict[str, Json]:
-    """``{"StartAt", "States"}``: one to four states in a row, some of them Map or Parallel with states of their own."""
-    names = [f"{prefix}{index}" for index in range(rng.randint(1, 4))]
-    states: dict[str, Json] = {}
-    for name, next in zip(names, [*names[1:], None], strict=True):
-        kinds = ["Pass", "Task", "Wait", "Choice", "Task"] + (["Map", "Parallel"] if depth else [])
-        states[name] = random_state(rng, rng.choice(kinds), depth, name)
-        if states[name]["Type"] == "Choice":
-            target = next or f"{prefix}end"
-            states[name]["Choices"] = [{"Variable": "$", "IsPresent": True, "Next": target}]
-            states[name]["Default"] = target
-        else:
-            states[name] |= {"End": True} if next is None else {"Next": next}
-    last = states[names[-1]]
-    if last["Type"] == "Choice":
-        states[f"{prefix}end"] = {"Type": rng.choice(["Succeed", "Succeed", "Fail"])}
-    for state in list(states.values()):
-        if state["Type"] in ("Task", "Map", "Parallel") and rng.random() < 0.4:
-            states.setdefault(f"{prefix}caught", {"Type": "Pass", "End": True})
-            catcher = {"ErrorEquals": ["States.ALL"], "Next": f"{prefix}caught"}
-            state["Catch"] = [catcher | ({} if state["Type"] == "Map" else {"ResultPath": "$.error"})]
-        if state["Type"] in ("Task", "Map", "Parallel") and rng.random() < 0.5:
-            retry = {
-                "ErrorEquals": ["States.ALL"],
-                "MaxAttempts": rng.randint(0, 3),
-                "JitterStrategy": "FULL",
-            }
-            state["Retry"] = [retry]
-    return {"StartAt": names[0], "States": states}
-
-
-def random_state(rng: random.Random, kind: str, depth: int, name: str) -> dict[str, Json]:
-    state: dict[str, Json] = {"Type": kind}
-    match kind:
-        case "Pass":
-            state |= {"Assign": {f"v_{name}": rng.random()}}
-            if rng.random() < 0.5:
-                state |= {"Parameters": {"n.$": "$$.State.Name", "id.$": "States.UUID()"}}
-        case "Task":
-            state |= {"Resource": rng.choice([TASK, TASK, TASK, ACTIVITY, CALLBACK, SYNC])}
-            if state["Resource"] == CALLBACK:
-                state |= {"Parameters": {"token.$": "$$.Task.Token"}}
-            if rng.random() < 0.3:
-                state |= {"TimeoutSeconds": rng.randint(2, 5)}
-            if state["Resource"] != TASK and rng.random() < 0.3:
-                state |= {"HeartbeatSeconds": 1}
-        case "Wait":
-            state |= {"Seconds": rng.randint(0, 9)}
-        case "Map":
-            items = list(range(rng.choice([0, 1, 3, 30])))
-            state |= {
-                "QueryLanguage": "JSONata",
-                "Items": items,
-                "MaxConcurrency": rng.randint(0, 4),
-                "ItemSelector": {"index": "{% $states.context.Map.Item.Index %}"},
-                "ItemProcessor": random_states(rng, depth - 1, f"{name}_"),
-            }
-            if rng.random() < 0.3:
-                state["ItemProcessor"]["ProcessorConfig"] = DISTRIBUTED
-                state["ToleratedFailureCount"] = rng.choice([0, 1, 30])
-        case "Parallel":
-            branches = [random_states(rng, depth - 1, f"{name}_{b}_") for b in range(rng.randint(1, 3))]
-            state |= {"Branches": branches}
-    return state
-
-
-class AnyTask(dict[str, Any]):
-    """Every state's task: succeeds, fails or times out at random, by a generator of its own."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-
-    def __missing__(self, state: str) -> Any:
-        def task(number: int, arguments: Json) -> Json:
-            if self.rng.random() < 0.1:
-                raise TimedOut(heartbeat=self.rng.random() < 0.5)
-            if self.rng.random() < 0.25:
-                raise Raised(self.rng.choice(["Boom", "States.Timeout", None]), "on purpose")
-            return {"state": state, "number": number}
-
-        return task
-
-
-class Outsiders(Driver):
-    """Workers and callers at random: what they say travels as text; and some tasks fail before anybody was told."""
-
-    def step(self, fact: facts.Fact) -> list[Record]:
-        return super().step(facts.decode(facts.encode(fact)))
-
-    def taken_on(self, order: orders.RunTask) -> facts.Fact | None:
-        first = super().taken_on(order)
-        unsaid = isinstance(first, facts.TaskSubmitted) and self.chance.random() < 0.2
-        return None if unsaid else first
-
-    @property
-    def chance(self) -> random.Random:
-        found = self.tasks
-        assert isinstance(found, AnyTask)
-        return found.rng
-
-
-def drive(seed: int, crashing: bool) -> Driver:
-    rng = random.Random(seed)
-    definition = random_states(rng, 2, "s") | ({"TimeoutSeconds": 50} if rng.random() < 0.2 else {})
-    stop_at = rng.randint(1, 200)
-    crash_rng = random.Random(seed + 1)
-
-    def crash() -> bool:  # more rarely in a long run: to rebuild it takes ever longer
-        return crashing and crash_rng.random() < 0.3 / (1 + len(driver.rows) / 100)
-
-    driver = Outsiders(definition, crash=crash, seed=seed)
-    driver.tasks = AnyTask(random.Random(seed + 2))
-    driver.start({}).settle(stop_at)
-    if rng.random() < 0.4:
-        driver.step(facts.Stop("Stopped", "by the test"))
-    for _ in range(rng.randint(0, 6)):
-        # Sometimes at once, when the cancels of the attempts that were under way are still owed.
-        driver.settle(rng.choice([0, 100_000]))
-        if driver.run.last_event > 1000:  # to rebuild it at every other step takes a while
-            break
-        driver.step(facts.Redrive())
-        driver.settle(rng.choice([rng.randint(0, 30), 100_000]))
-        if rng.random() < 0.5:
-            driver.step(facts.Stop("Stopped", "again"))
-    return driver.settle()
+MOVES: Final = ("settle", "settle", "stop", "redrive", "redrive", "retire")
+"""What is done to an execution between two stretches of a few steps, or of as many as it takes."""
 
 
 def check_successes(records: Sequence[r.Record]) -> None:
-    """What was left is not entered again, nor its tasks done; a branch that succeeded is not heard of again.
+    """What was left is not entered again but by its turn, nor its tasks done; a branch that succeeded is silent.
 
-    (The random machines have no loops; a Retry around a fork starts it over.)
+    (A Retry around a fork starts it over. A Fail state is entered again by a redrive.) And no state is entered any more
+    once the machine is to be deleted.
     """
-    left: set[tuple[int, str]] = set()
+    retired = False
+    to_enter: dict[int, str | None] = {}
     within: dict[int, str] = {}
     succeeded: set[int] = set()
     forked: set[int] = set()
@@ -162,14 +50,19 @@ def check_successes(records: Sequence[r.Record]) -> None:
         frame = getattr(record, "frame", -1)
         assert frame not in succeeded
         match record:
+            case r.ExecutionRetired():
+                retired = True
             case r.StateEntered(name=name):
-                assert (frame, name) not in left
+                assert not retired
+                assert within.get(frame, name) == name, "two states at once"
+                assert to_enter.pop(frame, name) == name, "another state than the one that was next"
                 within[frame] = name
-            case r.StateExited(name=name):
-                left.add((frame, name))
+            case r.StateExited(name=name, next=next):
+                assert within.pop(frame) == name
+                to_enter[frame] = next
                 forked.discard(frame)
             case r.TaskScheduled():
-                assert (frame, within[frame]) not in left
+                assert frame in within, "a task of a state that was left"
             case r.BranchSucceeded():
                 succeeded.add(frame)
             case r.RetryScheduled():
@@ -179,26 +72,80 @@ def check_successes(records: Sequence[r.Record]) -> None:
                 forked.add(frame)
 
 
-@pytest.mark.parametrize("block", range(10))
-def test_a_crash_changes_nothing(block: int) -> None:
-    crashes, redrives, children, seen = 0, 0, 0, set[str]()
-    for seed in range(block * SEEDS // 10, (block + 1) * SEEDS // 10):
-        driver = drive(seed, crashing=True)
-        assert driver.run.ended, f"seed {seed} does not end"
-        assert not driver.run.cancelling
-        assert max(driver.rows) < BOUND + 20
-        ids = [event["id"] for event in driver.events]
-        assert ids == list(range(1, len(ids) + 1))
-        assert all(event["previousEventId"] < event["id"] for event in driver.events)
-        assert all(child.run.ended for child in driver.children)
-        check_successes(driver.records)
-        crashes += driver.crashes
-        redrives += driver.run.redrives
-        children += len(driver.children)
-        seen |= {event["type"] for event in driver.events}
+def moves() -> st.SearchStrategy[Moves]:
+    """What is done to an execution, each after so many steps."""
+    steps = st.sampled_from([0, 1, 3, 10, 30, 100_000])
+    return st.lists(st.tuples(st.sampled_from(MOVES), steps), min_size=1, max_size=8)
+
+
+def lived(definition: Json, seed: int, moves: Moves) -> World:
+    """The life of an execution, to its end."""
+    world = World(definition, seed)
+    world.start({})
+    for move, steps in moves:
+        world.settle(steps)
+        match move:
+            case "stop":
+                world.step(facts.Stop("Stopped", "by the test"))
+            case "retire":
+                world.step(facts.Retire())
+            case "redrive" if world.run.last_event < 1000:
+                world.step(facts.Redrive())
+    return world.settle()
+
+
+def check(world: World) -> None:
+    """What must hold of any execution at its end."""
+    assert world.run.ended
+    assert not world.run.cancelling
+    assert max(world.rows) < BOUND + 20
+    ids = [event["id"] for event in world.events]
+    assert ids == list(range(1, len(ids) + 1))
+    assert all(event["previousEventId"] < event["id"] for event in world.events)
+    assert all(child.run.ended for child in world.children)
+    check_successes(world.records)
+    world.restart()
+
+
+@pytest.mark.timeout(600 + LONG)  # of which a failure takes the most, until it has been made small
+def test_a_crash_changes_nothing() -> None:
+    crashes, redrives, forks, children, seen = 0, 0, 0, 0, set[str]()
+
+    def live(definition: Json, seed: int, moves: Moves) -> None:
+        nonlocal crashes, redrives, forks, children
+        world = lived(definition, seed, moves)
+        check(world)
+        entered = list(entries(world.definition, world.records))
+        if entered:
+            entry = random.Random(seed).choice(entered)
+            fork = World(definition, seed + LIVES)
+            fork.step(facts.Start({}, CONTEXT, entry))
+            check(fork.settle())
+            assert next(entries(fork.definition, fork.records)) == entry
+            forks += 1
+        crashes += world.crashes
+        redrives += world.run.redrives
+        children += len(world.children)
+        seen.update(world.seen, (event["type"] for event in world.events))
+
+    @settings(
+        max_examples=LONG or 80,
+        derandomize=not LONG,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(machines(), st.integers(0, 2**32), moves())
+    def anything(definition: Json, seed: int, moves: Moves) -> None:
+        for life in range(LIVES):
+            live(definition, seed + life, moves)
+
+    anything()
     assert crashes > 100
-    assert redrives > 30
-    assert children > 30
+    assert redrives > 20
+    assert forks > 100
+    assert children > 5
     assert seen >= {
         "ActivityScheduled",
         "ActivityStarted",

@@ -6,10 +6,12 @@ from hypothesis import given
 
 from nbflow.language.values import Json
 from nbflow.machine import facts
+from nbflow.machine.records import Entry
 from tests.machine.test_records import PAYLOADS, json_values
 
 FACTS: list[facts.Fact] = [
     facts.Start({"a": 1}, {"Execution": {"Id": "x"}}),
+    facts.Start({"a": 1}, {}, Entry("S", None, {"v": [1, "\ud800"]})),
     facts.TaskStarted(7, "worker"),
     facts.TaskStarted(7),
     facts.TaskSubmitted(7, {"MessageId": "1"}),

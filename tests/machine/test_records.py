@@ -33,6 +33,7 @@ def test_every_payload_survives(payload: Json) -> None:
         r.TaskSucceeded(1.5, 0, payload),
         r.BranchStarted(1.5, 0, 3, payload),
         r.ExecutionStarted(1.5, payload, {"Execution": {"Name": "n"}}),
+        r.ExecutionStarted(1.5, 1, {}, r.Entry("S", payload, {"v": payload})),
     ]
     read = r.decode(r.join(map(r.encode, written)))
     assert read == written

@@ -173,13 +173,16 @@ def test_data_that_are_others_each_time_are_not_asserted() -> None:
 REFUSED: list[tuple[Callable[[], Recording], str]] = [
     (lambda: record(machine(T=task()), mocks={"T": 1}, status="RUNNING"), "execution monday of orders has not ended: wait for it"),
     (lambda: record(machine(T=task()), mocks={"T": 1}, status="ABORTED"), "execution monday of orders was stopped from outside"),
+    (lambda: record(machine(T=task()), mocks={"T": 1}, forked_from="arn"), "execution monday of orders is a fork: it began in the middle"),
     (lambda: record(machine(T=task()), mocks={"T": "x" * 3000}), "a test of execution monday of orders would have 7,"),
     (lambda: record(machine(T=task()), mocks={"T": 1}, status="FAILED", error="Worse"), "it ends SUCCEEDED, no error instead of FAILED, Worse"),
     (lambda: record(machine(T=task()), mocks={"T": 1})._replace(records=[]), "there can be no test of execution monday: on its recorded results it goes another way (the execution waits for what will never come"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("make", "message"), REFUSED, ids=["running", "stopped", "big", "other end", "lost"])
+@pytest.mark.parametrize(
+    ("make", "message"), REFUSED, ids=["running", "stopped", "fork", "big", "other end", "lost"]
+)
 def test_a_run_that_cannot_be_repeated_says_why(
     make: Callable[[], Recording], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
