@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Literal, Protocol, TypeAlias
 
 from nbflow.errors import NbflowError
+from nbflow.store.where import Condition
 
 
 class StoreError(NbflowError):
@@ -619,12 +620,17 @@ class Store(Registry, Tokens, Ownership, MapRuns, Protocol):
         children: bool = True,
         status: str | None = None,
         redriven: bool | None = None,
+        name_prefix: str = "",
+        started_after: float | None = None,
+        started_before: float | None = None,
+        where: Condition | None = None,
         limit: int = 1000,
         before: int | None = None,
     ) -> list[ExecutionRow]:
         """At most ``limit`` executions, newest first; the next page is ``before`` the last row's id.
 
         ``redriven``: only those that have been redriven, or only those that have not.
+        ``started_after`` is the first moment of those wanted, ``started_before`` the first after them.
         Without ``children``, those that a Map Run has started are left out.
         """
         ...

@@ -137,6 +137,21 @@ executions = Table(
     Index("executions_by_start", "started_at"),
     Index("executions_by_parent", "parent_token", sqlite_where=text("parent_token IS NOT NULL")),
     Index("executions_by_map_run", "map_run_arn", "status", sqlite_where=text("map_run_arn IS NOT NULL")),
+    # Lists of executions show no Map Run's children, newest first: an index that holds the others, in this order.
+    Index(
+        "executions_listed_by_machine",
+        "machine_arn",
+        "id",
+        sqlite_where=text("map_run_arn IS NULL"),
+        postgresql_where=text("map_run_arn IS NULL"),
+    ),
+    Index(
+        "executions_listed_by_status",
+        "status",
+        "id",
+        sqlite_where=text("map_run_arn IS NULL"),
+        postgresql_where=text("map_run_arn IS NULL"),
+    ),
     Index("executions_by_owner", "owner", "asleep_until", sqlite_where=text("owner IS NOT NULL")),
 )
 

@@ -17,10 +17,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Engine, bindparam, delete, null, select, update
+from sqlalchemy import Engine, bindparam, delete, func, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from nbflow.store import schema
+from nbflow.store import schema, search
 from nbflow.store.opening import BEGIN, explain, explained, open_database
 from nbflow.store.owners import EXECUTIONS, SqlOwners
 from nbflow.store.port import (
@@ -35,6 +35,7 @@ from nbflow.store.port import (
 )
 from nbflow.store.registry import closing_map_run, compiled
 from nbflow.store.tokens import settling
+from nbflow.store.where import Condition
 
 _PAGE: Final = 200
 """Rows per read of the journal, and hashes per look-up of artifacts (the number of parameters is bounded)."""
@@ -231,11 +232,15 @@ class SqlStore(SqlOwners):
         children: bool = True,
         status: str | None = None,
         redriven: bool | None = None,
+        name_prefix: str = "",
+        started_after: float | None = None,
+        started_before: float | None = None,
+        where: Condition | None = None,
         limit: int = 1000,
         before: int | None = None,
     ) -> list[ExecutionRow]:
         table = schema.executions.c
-        query = EXECUTIONS.order_by(table.id.desc()).limit(limit)
+        query = select(table.id).order_by(table.id.desc()).limit(limit)
         wanted = {
             table.machine_arn: machine_arn,
             table.version_arn: version_arn,
@@ -250,7 +255,17 @@ class SqlStore(SqlOwners):
             query = query.where(table.map_run_arn.is_(None))
         if before is not None:
             query = query.where(table.id < before)
-        return [ExecutionRow(**row._mapping) for row in self._rows(query)]
+        if name_prefix:
+            query = query.where(func.substr(table.name, 1, len(name_prefix)) == name_prefix)
+        if started_after is not None:
+            query = query.where(table.started_at >= started_after)
+        if started_before is not None:
+            query = query.where(table.started_at < started_before)
+        if where is not None:
+            query = query.where(search.sql(where, self._engine.dialect.name))
+        # Ids first: where they must be sorted, nothing else is carried along.
+        found = EXECUTIONS.where(table.id.in_(query)).order_by(table.id.desc())
+        return [ExecutionRow(**row._mapping) for row in self._rows(found)]
 
     def journal(self, arn: str, after: int = -1) -> Iterator[JournalRow]:
         table = schema.journal.c
