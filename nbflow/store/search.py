@@ -98,16 +98,21 @@ def _sql(condition: Condition, dialect: Dialect) -> _True:
         case Not(term):
             return not_(_sql(term, dialect))
         case Exists(path):
-            return func.coalesce(_place(path, dialect).exists, false())
+            return _two_valued(_place(path, dialect).exists)
         case Like(path, pattern):
             place = _place(path, dialect)
-            return func.coalesce(and_(place.is_string, dialect.like(place.string, pattern)), false())
+            return _two_valued(and_(place.is_string, dialect.like(place.string, pattern)))
         case Compare(path, "!=", value):
             place = _place(path, dialect)
-            equal = func.coalesce(_compared(place, "=", value, dialect), false())
-            return func.coalesce(and_(place.exists, not_(equal)), false())
+            equal = _two_valued(_compared(place, "=", value, dialect))
+            return _two_valued(and_(place.exists, not_(equal)))
         case Compare(path, operator, value):
-            return func.coalesce(_compared(_place(path, dialect), operator, value, dialect), false())
+            return _two_valued(_compared(_place(path, dialect), operator, value, dialect))
+
+
+def _two_valued(term: _True) -> _True:
+    """CASE, not coalesce: SQLite then stops at the first false part of an AND. What is rarer comes first."""
+    return case((term, true()), else_=false())
 
 
 def _compared(place: Place, operator: Operator, value: Scalar, dialect: Dialect) -> _True:
@@ -118,8 +123,8 @@ def _compared(place: Place, operator: Operator, value: Scalar, dialect: Dialect)
     if isinstance(value, str):
         equal = compare(dialect.string(place.string), literal(value, Text))
         sifted = [place.may_hold(f'{value}"')] if operator == "=" and _is_plain(value) else []
-        return and_(*sifted, place.is_string, equal)
-    return and_(place.is_number, compare(place.number, dialect.number(value)))
+        return and_(*sifted, equal, place.is_string)
+    return and_(compare(place.number, dialect.number(value)), place.is_number)
 
 
 def _is_plain(value: str) -> bool:

@@ -5,13 +5,13 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.dialects import postgresql
 
 from nbflow.store import schema, search
@@ -228,6 +228,48 @@ def test_what_is_found(store: Store, said: Said) -> None:
     assert "".join(each.name for each in store.executions(where=parse(said.text)))[::-1] == said.names
 
 
+def test_beside_the_other_filters(store: Store) -> None:
+    fill(store, ROWS)
+    here = parse("$.input.region")
+    assert [each.name for each in store.executions(where=here, status="RUNNING")] == ["c"]
+    assert [each.name for each in store.executions(where=here, limit=2)] == ["c", "b"]
+    last = store.executions(where=here, limit=2)[-1]
+    assert [each.name for each in store.executions(where=here, before=last.id)] == ["a"]
+
+
+def test_by_the_beginning_of_the_name(store: Store) -> None:
+    fill(store, [row(name, "{}") for name in ("day-1", "day_2", "Day-3", "night")])
+    assert [each.name for each in store.executions(name_prefix="day")] == ["day_2", "day-1"]
+    assert [each.name for each in store.executions(name_prefix="day_")] == ["day_2"]
+
+
+def test_by_the_time_of_the_start(store: Store) -> None:
+    fill(store, [replace(row(f"{at}", "{}"), started_at=float(at)) for at in (1, 2, 3, 4)])
+    assert [each.name for each in store.executions(started_after=2.0, started_before=4.0)] == ["3", "2"]
+
+
+LISTS: Final[dict[str, dict[str, Any]]] = {
+    "executions_listed_by_machine": {"machine_arn": "arn:m"},
+    "executions_by_machine": {"machine_arn": "arn:m", "status": "FAILED"},
+    "executions_listed_by_status": {"status": "FAILED"},
+}
+
+
+@pytest.mark.parametrize("index", LISTS)
+def test_lists_are_read_from_an_index_in_their_order(plain: Any, index: str) -> None:
+    asked = list[tuple[str, Any]]()
+    listen = lambda *given: asked.append(given[2:4])  # noqa: E731
+    event.listen(plain._engine, "before_cursor_execute", listen)
+    plain.executions(children=False, **LISTS[index])
+    event.remove(plain._engine, "before_cursor_execute", listen)
+    [(statement, values)] = asked
+    with plain._engine.connect() as connection:
+        plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all())
+    assert f"{index} (" in plan
+    assert "TEMP B-TREE" not in plan
+    assert "SCAN executions" not in plan
+
+
 @dataclass(frozen=True)
 class Mistake:
     text: str
@@ -301,21 +343,21 @@ def found_by(path: str) -> str:
     return f"jsonb_path_query_first({readable}, CAST('{path}' AS JSONPATH), CAST('{{}}' AS JSONB), true)"
 
 
+def case(term: str) -> str:
+    return f"CASE WHEN ({term}) THEN true ELSE false END"
+
+
 def test_postgresql_is_asked_by_jsonpath() -> None:
     there = found_by('strict $."größe"[last - 0]')
-    assert asked("$.input['größe'][-1]") == f"coalesce({there} IS NOT NULL, false)"
+    assert asked("$.input['größe'][-1]") == case(f"{there} IS NOT NULL")
     text = f"({there} #>> CAST('{{}}' AS TEXT[]))"
     string = f"jsonb_typeof({there}) = 'string'"
-    assert (
-        asked("$.input['größe'][-1] < 'x'") == f"coalesce({string} AND ({text} COLLATE \"C\") < 'x', false)"
-    )
-    assert asked("$.input['größe'][-1] = null") == f"coalesce({there} = CAST('null' AS JSONB), false)"
+    assert asked("$.input['größe'][-1] < 'x'") == case(f"({text} COLLATE \"C\") < 'x' AND {string}")
+    assert asked("$.input['größe'][-1] = null") == case(f"{there} = CAST('null' AS JSONB)")
 
 
 def test_postgresql_looks_at_texts_as_they_are() -> None:
-    assert asked("not $.error = 'E'") == (
-        "NOT coalesce(error IS NOT NULL AND (error COLLATE \"C\") = 'E', false)"
-    )
-    assert asked("$.error like '5\\\\%_%'") == (
-        "coalesce(error IS NOT NULL AND error LIKE '5\\%%_%%' ESCAPE '\\', false)"
-    )
+    equal = case("(error COLLATE \"C\") = 'E' AND error IS NOT NULL")
+    assert asked("not $.error = 'E'") == f"NOT {equal}"
+    like = "error IS NOT NULL AND error LIKE '5\\%%_%%' ESCAPE '\\'"
+    assert asked("$.error like '5\\\\%_%'") == case(like)
