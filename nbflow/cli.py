@@ -1,4 +1,4 @@
-"""The shell's door: ``nbflow run``, ``list``, ``show``, ``history``, ``stop``, ``redrive``, ``server``, ``worker``.
+"""The shell's door: ``nbflow run``, ``list``, ``show``, ``history``, ``stop``, ``redrive``, ``gc``, ``server``, …
 
 What was asked for goes to standard output, everything else to standard error. Exit codes: 0; 1, it did not succeed or
 could not be done; 2, the command line is wrong; 130, interrupted. What a command needs is imported when it runs, so
@@ -15,6 +15,7 @@ import typer
 
 import nbflow as nf
 from nbflow import files
+from nbflow.cli_gc import gc
 from nbflow.cli_options import Dask, Store
 from nbflow.cli_server import env, server
 from nbflow.cli_worker import worker
@@ -310,7 +311,7 @@ def validate(
         raise typer.Exit(1)
 
 
-for command in (server, env, worker):
+for command in (server, env, worker, gc):
     app.command()(command)
 
 

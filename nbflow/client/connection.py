@@ -60,7 +60,7 @@ class Connection:
     ) -> None:
         self.url = url
         self.store = open_store(url)
-        self.shelf = Shelf(artifacts or _beside(url))
+        self.shelf = Shelf(artifacts or artifacts_beside(url))
         self.engine = Engine(
             self.store,
             self.shelf,
@@ -278,7 +278,7 @@ def _url_in(folder: Path) -> str:
     return f"sqlite:///{folder / 'nbflow.sqlite'}"
 
 
-def _beside(url: str) -> str:
+def artifacts_beside(url: str) -> str:
     """``sqlite:///PATH`` → the folder ``artifacts`` in PATH's folder."""
     path = Path(url.removeprefix("sqlite:///").partition("?")[0])
     return str(path.absolute().parent / "artifacts")

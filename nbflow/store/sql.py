@@ -21,8 +21,9 @@ from sqlalchemy import Engine, bindparam, delete, func, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from nbflow.store import schema, search
+from nbflow.store.housekeeping import SqlHousekeeping
 from nbflow.store.opening import BEGIN, explain, explained, open_database
-from nbflow.store.owners import EXECUTIONS, SqlOwners
+from nbflow.store.owners import EXECUTIONS
 from nbflow.store.port import (
     Append,
     ArtifactRow,
@@ -168,7 +169,7 @@ def _columns(arn: str, change: Closing | Redriving, names: Collection[str]) -> d
     return {"of_arn": arn, **{name: getattr(change, name) for name in names}}
 
 
-class SqlStore(SqlOwners):
+class SqlStore(SqlHousekeeping):
     """A :class:`nbflow.store.port.Store` over an open, migrated database; see :func:`open_store`."""
 
     def __init__(self, engine: Engine, place: str) -> None:
