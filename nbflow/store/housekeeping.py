@@ -22,7 +22,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     LargeBinary,
-    Row,
     Select,
     String,
     and_,
@@ -40,6 +39,8 @@ from nbflow.store.port import ArtifactRow
 
 _E: Final = schema.executions.c
 _PAGE: Final = 500
+_AT_ONCE: Final = 25
+"""Executions that are deleted by the same statements."""
 _MOST_NAMES: Final = 100_000
 """Names that are looked for in one search: they are kept in memory."""
 _ENDED: Final = ("SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
@@ -95,9 +96,13 @@ class SqlHousekeeping(SqlOwners):
     def dispose(self, ids: Sequence[int], seconds: float = 0.05) -> tuple[int, int]:
         begun, done, deleted = time.monotonic(), 0, 0
         with explained(self._place), self._engine.connect() as connection, transaction(connection):
-            for id in ids:
-                deleted += _dispose(connection, id)
-                done += 1
+            while done < len(ids):
+                some = ids[done : done + _AT_ONCE]
+                gone = _dispose(connection, some)
+                if gone is None:  # one of them is needed; that is rare
+                    gone = sum(_dispose(connection, [id]) or 0 for id in some)
+                deleted += gone
+                done += len(some)
                 if time.monotonic() - begun >= seconds:
                     break
         return done, deleted
@@ -158,23 +163,19 @@ class SqlHousekeeping(SqlOwners):
             connection.exec_driver_sql("VACUUM")
 
 
-def _dispose(connection: Connection, id: int) -> int:
-    """Delete an execution and those that its tasks have waited for; how many there were. None if any is needed."""
+def _dispose(connection: Connection, ids: Sequence[int]) -> int | None:
+    """Delete executions and those that their tasks have waited for; how many there were. None: some are needed."""
     family: list[int] = []
     arns: list[str] = []
-    waiting: Sequence[Row[int, str]] = connection.execute(
-        select(_E.id, _E.arn).where(_E.id == id, _NOBODYS)
-    ).all()
-    while waiting:
-        family += [row.id for row in waiting]
-        arns += [row.arn for row in waiting]
-        own = select(schema.tokens.c.token).where(schema.tokens.c.execution.in_([row.id for row in waiting]))
-        children = connection.execute(select(_E.id, _E.arn).where(_E.parent_token.in_(own))).all()
-        waiting = connection.execute(
-            select(_E.id, _E.arn).where(_E.id.in_([row.id for row in children]), _NOBODYS)
-        ).all()
-        if len(waiting) < len(children):
-            return 0
+    wanted = list(ids)
+    while wanted:
+        found = connection.execute(select(_E.id, _E.arn).where(_E.id.in_(wanted), _NOBODYS)).all()
+        if len(found) < len(wanted):
+            return None
+        family += wanted
+        arns += [row.arn for row in found]
+        own = select(schema.tokens.c.token).where(schema.tokens.c.execution.in_(wanted))
+        wanted = [row.id for row in connection.execute(select(_E.id).where(_E.parent_token.in_(own)))]
     for table in (schema.journal, schema.logs, schema.tokens, schema.inbox):
         connection.execute(delete(table).where(table.c.execution.in_(family)))
     connection.execute(delete(schema.map_runs).where(schema.map_runs.c.execution.in_(arns)))

@@ -189,10 +189,10 @@ def test_one_that_is_redriven_meanwhile_stays(store: Store) -> None:
 
 
 def test_a_transaction_is_short(store: Store) -> None:
-    store.append([opened(ended(f"{n}")) for n in range(3)])
+    store.append([opened(ended(f"{n}")) for n in range(30)])
     [ids] = list(store.disposable(before=11.0, keep=None))
-    assert store.dispose(ids, 0.0) == (1, 1)
-    assert names(store) == ["1", "2"]
+    assert store.dispose(ids, 0.0) == (25, 25)
+    assert names(store) == ["25", "26", "27", "28", "29"]
 
 
 # --- artifacts
