@@ -1,6 +1,7 @@
 """``make bench``: what nbflow costs, as ratios to a floor or a peer measured in the same run.
 
-    python -m benchmarks [NAME …]      names: import, compile, memory, durable, transitions, api, map, job, panel
+    python -m benchmarks [NAME …]      names: import, compile, memory, durable, transitions, api, map, job, panel,
+                                       search
 
 Absolute times depend on the machine; ratios much less. Each figure is the median of several rounds, and where two
 things are compared their rounds take turns. The aims are those that the project has set itself.
@@ -228,6 +229,14 @@ def bench_panel() -> None:
     measure(say)
 
 
+def bench_search() -> None:
+    """Lists, filters and searches among 100,000 executions."""
+    from benchmarks.search import measure
+
+    with tempfile.TemporaryDirectory() as folder:
+        measure(say, Path(folder))
+
+
 def without_report(job: Any) -> Any:
     """The main job's flow without the failures on purpose and without the notebook."""
     import nbflow as nf
@@ -283,6 +292,7 @@ BENCHES = {
     "map": bench_map,
     "job": bench_job,
     "panel": bench_panel,
+    "search": bench_search,
 }
 
 if __name__ == "__main__":

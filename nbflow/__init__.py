@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nbflow.client.executions import Step as Step
     from nbflow.client.flows import Flow as Flow
     from nbflow.client.flows import flow as flow
+    from nbflow.client.housekeeping import gc as gc
     from nbflow.client.listing import execution as execution
     from nbflow.client.listing import executions as executions
     from nbflow.client.machines import BindingError as BindingError
@@ -68,6 +69,7 @@ _HOME = {
     "execution": "nbflow.client.listing",
     "executions": "nbflow.client.listing",
     "flow": "nbflow.client.flows",
+    "gc": "nbflow.client.housekeeping",
     "map": "nbflow.authoring.words",
     "notebook": "nbflow.authoring.task",
     "parallel": "nbflow.authoring.words",

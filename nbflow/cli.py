@@ -15,6 +15,7 @@ import typer
 
 import nbflow as nf
 from nbflow import files
+from nbflow.cli_gc import gc
 from nbflow.cli_options import Dask, Store
 from nbflow.cli_server import env, server
 from nbflow.cli_worker import worker
@@ -268,24 +269,51 @@ def list_(
         Status | None, typer.Option(help="Only those in this status.", case_sensitive=False)
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="Only those whose data is so, such as \"$.input.region = 'eu' and $.output.total > 10\".",
+        ),
+    ] = None,
+    name_prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="Only those whose name begins with this.")
+    ] = "",
+    started_after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="2026-01-31, 2026-01-31T12:00 (UTC), or an age: 2h.")
+    ] = None,
+    started_before: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The same; these have started earlier.")
+    ] = None,
     as_json: AsJson = False,
     store: Store = None,
 ) -> None:
     """List executions, newest first."""
     connection = nf.connect(store)
     if as_json:
+        from nbflow.client.listing import searched
         from nbflow.service.arns import machine_arn
 
         arn = None if machine is None else machine_arn(machine)
-        _print_json(connection.service.list_executions(arn, status, limit))
+        search = searched(where, name_prefix, started_after, started_before)
+        _print_json(connection.service.list_executions(arn, status, limit, search=search))
         return
     from nbflow.client import display
 
-    found = nf.executions(machine, status, limit)
+    found = nf.executions(
+        machine,
+        status,
+        limit,
+        where=where,
+        name_prefix=name_prefix,
+        started_after=started_after,
+        started_before=started_before,
+    )
     if found:
         display.put(_console(), display.runs(found))
     else:
         which = f" in status {status.value}" if status else ""
+        which += " that are asked for" if where or name_prefix or started_after or started_before else ""
         typer.echo(f"no executions{which} in {connection.url}", err=True)
 
 
@@ -374,7 +402,7 @@ def validate(
         raise typer.Exit(1)
 
 
-for command in (server, env, worker):
+for command in (server, env, worker, gc):
     app.command()(command)
 
 

@@ -60,6 +60,16 @@ def server(
         bool,
         typer.Option("--no-auth", help="Ask nobody for keys; only for a server on this machine's loopback."),
     ] = False,
+    retain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE", help="Delete executions that ended longer ago, every hour: 90d (as AWS does)."
+        ),
+    ] = None,
+    retain_count: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Of each state machine, keep the N newest that have ended."),
+    ] = None,
     dask: Dask = None,
     store: Store = None,
 ) -> None:
@@ -69,9 +79,10 @@ def server(
     leaves what runs as recorded.
     """
     from nbflow.client.connection import end_process
-    from nbflow.server import start
+    from nbflow.server import retention, start
 
     start.check_place(host, auth=not no_auth)
+    retention.check(retain)
     functions = _functions(tasks or [])
     if s3_endpoint_url is not None:
         os.environ["AWS_ENDPOINT_URL_S3"] = s3_endpoint_url
@@ -81,7 +92,10 @@ def server(
         from nbflow.testing.mock_config import read
 
         connection.service.mocks = read(mock_config)
-    start.run(connection, host, port, auth=not no_auth, env=lambda bound: _env_command(host, bound, store))
+    with retention.kept(connection, retain, retain_count):
+        start.run(
+            connection, host, port, auth=not no_auth, env=lambda bound: _env_command(host, bound, store)
+        )
     left = bool(connection.running)
     nf.disconnect()
     if left:

@@ -275,6 +275,35 @@ def test_an_empty_list_says_which_store_it_is(shell: Shell, folder: Path) -> Non
     assert shell("list", "--status", "failed").err.startswith("no executions in status FAILED in ")
 
 
+@pytest.mark.usefixtures("runs")
+def test_executions_are_found_by_their_data(shell: Shell) -> None:
+    assert [line.split()[0] for line in shell("list", "--where", "$.output = 42").out.splitlines()[1:]] == [
+        "monday"
+    ]
+    assert [line.split()[0] for line in shell("list", "--name-prefix", "tues").out.splitlines()[1:]] == [
+        "tuesday"
+    ]
+    assert shell("list", "--started-before", "1h").err.startswith("no executions that are asked for in ")
+    listed = json.loads(shell("list", "--json", "--where", "$.error", "--started-after", "1h").out)
+    assert [each["name"] for each in listed["executions"]] == ["tuesday"]
+    wrong = shell("list", "--where", "$.output == 42")
+    assert wrong.code == 1
+    assert wrong.err.endswith("  $.output == 42\n            ^\n")
+
+
+@pytest.mark.usefixtures("runs")
+def test_old_executions_are_deleted(shell: Shell) -> None:
+    assert shell("gc", "--older-than", "1h").out == "freed 0 executions and 0 artifacts (0 bytes)\n"
+    assert (
+        shell("gc", "--keep", "0", "--dry-run").out == "would free 2 executions and 0 artifacts (0 bytes)\n"
+    )
+    assert len(nf.executions()) == 2
+    done = shell("gc", "--keep", "0", "--vacuum")
+    assert (done.code, done.out, done.err) == (0, "freed 2 executions and 0 artifacts (0 bytes)\n", "")
+    assert nf.executions() == []
+    assert shell("gc", "--older-than", "soon").err.startswith("nbflow: 'soon' is no age")
+
+
 def test_names_are_never_cut(shell: Shell) -> None:
     name = "n" * 80
     shell("run", "flows.py:good", "-i", "1", "--name", name)

@@ -9,6 +9,7 @@ what one task does to its frame, no other task sees.
 """
 
 import json
+import os
 import shutil
 import tempfile
 from collections import OrderedDict
@@ -80,6 +81,9 @@ class Cache:
                 self._size -= self._kept.popitem(last=False)[1][1]
 
 
+_ASIDE: Final = ".aside"
+"""What the name of a file ends in while it is decided whether it goes."""
+
 _LIVE: Final = Cache(256 * 2**20)
 """Of this process, for all shelves: a hash stands for its content wherever it lies."""
 
@@ -150,6 +154,52 @@ class Shelf:
                 f"{self._then(artifact)}"
             ) from error
 
+    @property
+    def collectable(self) -> bool:
+        """Whether :meth:`discard` works here: only a local file is taken away and put back in one piece."""
+        return self._is_local
+
+    def discard(self, file: str, before: float) -> int:
+        """Delete a file that was last written before then, and the text beside it; the bytes that were freed.
+
+        The file is put aside before its age is looked at. So whoever stores the same content at this moment either
+        makes it young first, and it is put back; or finds none, and writes it anew.
+        """
+        freed = 0
+        for name in (file, f"{file}.json"):
+            target = Path(self.url) / name
+            aside = target.with_name(f"{target.name}{_ASIDE}")
+            try:
+                target.replace(aside)
+                found = aside.stat()
+                if found.st_mtime >= before:
+                    aside.replace(target)  # whatever has been written there meanwhile is the same
+                    return freed
+                aside.unlink()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise ShelfError(
+                    f"{target} cannot be deleted ({error}). Make the shelf writable; try again."
+                ) from error
+            freed += found.st_size
+        return freed
+
+    def old_files(self, before: float) -> Iterator[tuple[str, str, int]]:
+        """Files that were last written before then: the hash in the name, the file, its bytes.
+
+        What a process that was killed has left unfinished has no hash; what it has put aside is put back.
+        """
+        root = Path(self.url)
+        for aside in list(root.glob(f"??/*{_ASIDE}")):
+            with suppress(FileNotFoundError):
+                aside.replace(aside.with_name(aside.name.removesuffix(_ASIDE)))
+        for path in [*root.glob(".draft-*"), *root.glob("??/*")]:
+            with suppress(FileNotFoundError):
+                found = path.stat()
+                if path.suffix != ".json" and found.st_mtime < before:
+                    yield path.name.partition(".")[0], path.relative_to(root).as_posix(), found.st_size
+
     def path_of(self, artifact: Artifact) -> str:
         """Where it lies: an absolute path, or a URL."""
         return f"{self.url}/{artifact.file}"
@@ -175,9 +225,9 @@ class Shelf:
         if self._is_local:
             target = Path(self.url) / file
             target.parent.mkdir(exist_ok=True)
-            if target.exists():  # to rename over it would make some file systems write to the disk at once
-                target.touch()
-            else:
+            try:  # to rename over it would make some file systems write to the disk at once
+                os.utime(target)
+            except FileNotFoundError:
                 draft.replace(target)
             return
         remote, path = self._remote(file)

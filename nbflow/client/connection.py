@@ -62,7 +62,7 @@ class Connection:
         self.url = shown(url)
         """Of the store, without a password: it is for people."""
         self.store = open_store(url)
-        self.shelf = Shelf(artifacts or str(made(beside(url)) / "artifacts"))
+        self.shelf = Shelf(artifacts or artifacts_beside(url))
         self.engine = Engine(
             self.store,
             self.shelf,
@@ -321,6 +321,11 @@ def beside(url: str) -> Path:
     if not url.startswith("sqlite:"):
         return store_folder(Path.cwd())
     return Path(url.removeprefix("sqlite:///").partition("?")[0]).absolute().parent
+
+
+def artifacts_beside(url: str) -> str:
+    """Where the values lie that JSON cannot hold, if nobody says where."""
+    return str(made(beside(url)) / "artifacts")
 
 
 # --- the end of the process

@@ -1,11 +1,15 @@
 """``nf.execution`` and ``nf.executions``: runs of this and of earlier processes, by name and as a table."""
 
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nbflow.client.connection import current
 from nbflow.client.executions import Execution
 from nbflow.service.arns import machine_arn
+from nbflow.service.executions import Search
 from nbflow.service.parameters import MOST_RESULTS
+from nbflow.service.when import moment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,20 +59,46 @@ class Executions(list[Execution]):
         return str(self._table().to_html(index=False)) if self else "no executions yet"
 
 
-def executions(machine: str | None = None, status: str | None = None, limit: int = 100) -> Executions:
+def executions(
+    machine: str | None = None,
+    status: str | None = None,
+    limit: int = 100,
+    *,
+    where: str | None = None,
+    name_prefix: str = "",
+    started_after: datetime | str | None = None,
+    started_before: datetime | str | None = None,
+) -> Executions:
     """The latest executions in the store, newest first, of one state machine (by name) and in one status if given.
 
-    Raises ApiError for a machine that is not in the store, or a status that there is not.
+    ``where``: a condition on input and output, such as ``"$.input.region = 'eu' and $.output.total > 10"``.
+    ``started_after``, ``started_before``: a datetime, its ISO text (UTC where it has no zone), or an age: ``"2h"``.
+
+    Raises ApiError for a machine that is not in the store, or a status that there is not; WhereError, which shows the
+    place, for a ``where`` that cannot be read; NbflowError for what is no time.
     """
     connection = current()
     arn = None if machine is None else machine_arn(machine)
+    search = searched(where, name_prefix, started_after, started_before)
     found = Executions()
     token: str | None = None
     while len(found) < limit:
         size = min(limit - len(found), MOST_RESULTS)
-        listed = connection.service.list_executions(arn, status, size, token)
+        listed = connection.service.list_executions(arn, status, size, token, search=search)
         found += [Execution(each["executionArn"], connection) for each in listed["executions"]]
         token = listed.get("nextToken")
         if token is None:
             break
     return found
+
+
+def searched(
+    where: str | None,
+    name_prefix: str,
+    started_after: datetime | str | None,
+    started_before: datetime | str | None,
+) -> Search:
+    """What is given to :func:`executions`, as the service takes it."""
+    now = time.time()
+    after, before = (None if at is None else moment(at, now) for at in (started_after, started_before))
+    return Search(where, name_prefix, after, before)

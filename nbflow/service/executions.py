@@ -3,6 +3,7 @@
 import json
 import uuid
 from concurrent.futures import wait
+from dataclasses import dataclass
 
 from nbflow.engine.live import AlreadyExists
 from nbflow.language.values import Json
@@ -36,6 +37,7 @@ from nbflow.service.starting import (
 )
 from nbflow.service.stopping import end, stop_left
 from nbflow.store.port import ExecutionRow
+from nbflow.store.where import parse
 
 
 def start_execution(
@@ -159,6 +161,19 @@ def list_executions(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a list can be narrowed by beside what AWS knows."""
+
+    where: str | None = None
+    """A condition on input and output, see :mod:`nbflow.store.where`."""
+    name_prefix: str = ""
+    started_after: float | None = None
+    """Seconds since the epoch: the first moment of those wanted."""
+    started_before: float | None = None
+    """The first moment after those wanted."""
+
+
 def listed(
     desk: Desk,
     machine: str | None,
@@ -168,10 +183,12 @@ def listed(
     redriven: bool | None = None,
     *,
     map_run: str | None = None,
+    search: Search = Search(),
 ) -> dict[str, Json]:
     """A page of executions, newest first; with neither a machine's nor a Map Run's ARN, those of all machines.
 
-    The children of Map Runs are listed by their Map Run only.
+    The children of Map Runs are listed by their Map Run only. Raises ApiError, and WhereError for a condition that
+    cannot be read.
     """
     if status is not None:
         check_status(status)
@@ -186,7 +203,7 @@ def listed(
     if map_run is not None:
         map_run_of(desk, map_run)
     limit = limit_of(max_results)
-    question = f"executions {machine} {map_run} {status} {redriven}"
+    question = f"executions {machine} {map_run} {status} {redriven} {search}"
     rows = desk.store.executions(
         machine_arn=of_machine,
         version_arn=of_version,
@@ -195,6 +212,10 @@ def listed(
         children=map_run is not None,
         status=status,
         redriven=redriven,
+        name_prefix=search.name_prefix,
+        started_after=search.started_after,
+        started_before=search.started_before,
+        where=None if search.where is None else parse(search.where),
         limit=limit + 1,
         before=None if next_token is None else read_token(next_token, question),
     )

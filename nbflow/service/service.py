@@ -125,9 +125,13 @@ class Service:
         status_filter: str | None = None,
         max_results: int = DEFAULT_RESULTS,
         next_token: str | None = None,
+        *,
+        search: executions.Search = executions.Search(),  # noqa: B008 (frozen)
     ) -> dict[str, Json]:
-        """AWS, ListExecutions; without a machine, those of all machines, which AWS has not."""
-        return executions.listed(self.desk, state_machine_arn, status_filter, max_results, next_token)
+        """AWS, ListExecutions; AWS has neither lists without a machine, of all executions, nor the ``search``."""
+        return executions.listed(
+            self.desk, state_machine_arn, status_filter, max_results, next_token, search=search
+        )
 
     def stop_execution(
         self, execution_arn: str, error: str | None = None, cause: str | None = None

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias
 
-from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy import Connection, Engine, Executable, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.engine import Dialect
@@ -145,6 +145,10 @@ class Database(ABC):
     @abstractmethod
     def _begin(self, *, alone: bool = False, telling: bool = False) -> tuple[str, ...]:
         """The statements that begin a transaction."""
+
+    @abstractmethod
+    def shut(self, connection: Connection, table: Table) -> None:
+        """Nobody else writes to the table until this transaction ends."""
 
     @abstractmethod
     def driver(self) -> AbstractContextManager[Driver]:

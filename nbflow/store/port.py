@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Literal, Protocol, TypeAlias
 
 from nbflow.errors import NbflowError
+from nbflow.store.where import Condition
 
 
 class StoreError(NbflowError):
@@ -589,7 +590,50 @@ class MapRuns(Protocol):
         ...
 
 
-class Store(Registry, Tokens, Ownership, MapRuns, Protocol):
+class Housekeeping(Protocol):
+    """What nobody needs any more."""
+
+    def disposable(self, *, before: float | None, keep: int | None) -> Iterator[list[int]]:
+        """Ids of executions that nobody needs, in pages: ended before then, or not of their machine's ``keep`` newest.
+
+        With all their children they have ended and owe nothing. Children are not among them: they go with their
+        parents.
+        """
+        ...
+
+    def orphans(self) -> Iterator[list[int]]:
+        """Ids of executions whose Map Run has been disposed of, in pages."""
+        ...
+
+    def dispose(self, ids: Sequence[int], seconds: float = 0.05) -> tuple[int, int]:
+        """Delete executions with all that is theirs, in one transaction of about so many seconds.
+
+        Answers how many of the ids it has come to (one that is needed now stays), and how many executions it has
+        deleted, with those that their tasks have waited for. The children of their Map Runs are orphans now.
+        """
+        ...
+
+    def unused_artifacts(self, before: float, *, forget: bool) -> Iterator[list[ArtifactRow]]:
+        """Artifacts that no text of the store names, and that were not touched since ``before``, in pages.
+
+        ``forget``: their rows have been deleted.
+        """
+        ...
+
+    def busy_since(self) -> float | None:
+        """When the oldest Map Run that is RUNNING began: what its items have made may not be recorded yet."""
+        ...
+
+    def forget_codes(self) -> int:
+        """Delete the codes that no execution names; how many there were."""
+        ...
+
+    def vacuum(self) -> None:
+        """Give the free space of the database's file back. Nobody else may use it meanwhile."""
+        ...
+
+
+class Store(Registry, Tokens, Ownership, MapRuns, Housekeeping, Protocol):
     """``append`` is called from one thread (the engine's), everything else from any thread.
 
     Every method raises :class:`StoreError` where the database fails. Several processes may open one store.
@@ -622,12 +666,17 @@ class Store(Registry, Tokens, Ownership, MapRuns, Protocol):
         children: bool = True,
         status: str | None = None,
         redriven: bool | None = None,
+        name_prefix: str = "",
+        started_after: float | None = None,
+        started_before: float | None = None,
+        where: Condition | None = None,
         limit: int = 1000,
         before: int | None = None,
     ) -> list[ExecutionRow]:
         """At most ``limit`` executions, newest first; the next page is ``before`` the last row's id.
 
         ``redriven``: only those that have been redriven, or only those that have not.
+        ``started_after`` is the first moment of those wanted, ``started_before`` the first after them.
         Without ``children``, those that a Map Run has started are left out.
         """
         ...

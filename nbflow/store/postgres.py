@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 import psycopg
 from psycopg.types.string import StrDumperUnknown
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import URL, Connection, Table, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -148,6 +148,9 @@ class PostgresDatabase(Database):
     def _begin(self, *, alone: bool = False, telling: bool = False) -> tuple[str, ...]:
         locks = [key for key, asked in ((_MIGRATING, alone), (INBOX_LOCK, telling)) if asked]
         return ("BEGIN", *(f"SELECT pg_advisory_xact_lock({key})" for key in locks))
+
+    def shut(self, connection: Connection, table: Table) -> None:
+        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
 
     @contextmanager
     def _lent(self) -> Iterator[psycopg.Connection]:

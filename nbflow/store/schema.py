@@ -145,6 +145,9 @@ executions = Table(
     Index("executions_by_start", "started_at"),
     Index("executions_by_parent", "parent_token", **_where("parent_token IS NOT NULL")),
     Index("executions_by_map_run", "map_run_arn", "status", **_where("map_run_arn IS NOT NULL")),
+    # Lists of executions show no Map Run's children, newest first: an index that holds the others, in this order.
+    Index("executions_listed_by_machine", "machine_arn", "id", **_where("map_run_arn IS NULL")),
+    Index("executions_listed_by_status", "status", "id", **_where("map_run_arn IS NULL")),
     Index("executions_by_owner", "owner", "asleep_until", **_where("owner IS NOT NULL")),
 )
 

@@ -17,13 +17,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, null, select, update
+from sqlalchemy import bindparam, delete, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from nbflow.store import schema
+from nbflow.store import schema, search
 from nbflow.store.database import ConnectionLost, Database, Work, Write, compiled
+from nbflow.store.housekeeping import SqlHousekeeping
 from nbflow.store.opening import open_database
-from nbflow.store.owners import EXECUTIONS, SqlOwners
+from nbflow.store.owners import EXECUTIONS
 from nbflow.store.port import (
     Append,
     ArtifactRow,
@@ -36,6 +37,7 @@ from nbflow.store.port import (
 )
 from nbflow.store.registry import closing_map_run
 from nbflow.store.tokens import SETTLE
+from nbflow.store.where import Condition
 
 _PAGE: Final = 200
 """Rows per read of the journal, and hashes per look-up of artifacts (the number of parameters is bounded)."""
@@ -175,7 +177,7 @@ def _columns(arn: str, change: Closing | Redriving, names: Collection[str]) -> d
     return {"of_arn": arn, **{name: getattr(change, name) for name in names}}
 
 
-class SqlStore(SqlOwners):
+class SqlStore(SqlHousekeeping):
     """A :class:`nbflow.store.port.Store` over an open, migrated database; see :func:`open_store`."""
 
     def __init__(self, database: Database, *, patience: float) -> None:
@@ -250,11 +252,15 @@ class SqlStore(SqlOwners):
         children: bool = True,
         status: str | None = None,
         redriven: bool | None = None,
+        name_prefix: str = "",
+        started_after: float | None = None,
+        started_before: float | None = None,
+        where: Condition | None = None,
         limit: int = 1000,
         before: int | None = None,
     ) -> list[ExecutionRow]:
         table = schema.executions.c
-        query = EXECUTIONS.order_by(table.id.desc()).limit(limit)
+        query = select(table.id).order_by(table.id.desc()).limit(limit)
         wanted = {
             table.machine_arn: machine_arn,
             table.version_arn: version_arn,
@@ -269,7 +275,17 @@ class SqlStore(SqlOwners):
             query = query.where(table.map_run_arn.is_(None))
         if before is not None:
             query = query.where(table.id < before)
-        return [ExecutionRow(**row._mapping) for row in self._rows(query)]
+        if name_prefix:
+            query = query.where(func.substr(table.name, 1, len(name_prefix)) == name_prefix)
+        if started_after is not None:
+            query = query.where(table.started_at >= started_after)
+        if started_before is not None:
+            query = query.where(table.started_at < started_before)
+        if where is not None:
+            query = query.where(search.sql(where, self._engine.dialect.name))
+        # Ids first: where they must be sorted, nothing else is carried along.
+        found = EXECUTIONS.where(table.id.in_(query)).order_by(table.id.desc())
+        return [ExecutionRow(**row._mapping) for row in self._rows(found)]
 
     def journal(self, arn: str, after: int = -1) -> Iterator[JournalRow]:
         table = schema.journal.c

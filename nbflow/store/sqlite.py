@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Table, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -107,6 +107,9 @@ class SqliteDatabase(Database):
 
     def _begin(self, *, alone: bool = False, telling: bool = False) -> tuple[str, ...]:
         return (_BEGIN,)
+
+    def shut(self, connection: Connection, table: Table) -> None:
+        """A transaction keeps all other writers out anyway."""
 
     @contextmanager
     def driver(self) -> Iterator[Driver]:

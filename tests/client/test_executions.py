@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import nbflow as nf
 from nbflow.client.connection import Connection
 from nbflow.machine.records import ExecutionAborted, ExecutionStarted, ExecutionSucceeded
 from nbflow.service.arns import execution_arn
+from nbflow.service.executions import Search
 from tests.client.gates import GATES
 from tests.client.machines import branch, each, gated, one, parallel, raising, task, waiting
 
@@ -357,3 +358,27 @@ def test_artifacts_of_a_value(connection: Connection, tmp_path: Path) -> None:
     assert (artifact.kind, artifact.rows) == ("dataframe", 3)
     assert Path(run.path_of(artifact)).is_relative_to(tmp_path / "artifacts")
     assert len(pd.read_parquet(run.path_of(artifact))) == 3
+
+
+def test_executions_are_found_by_their_data(connection: Connection) -> None:
+    for number in range(4):
+        one(double).run(number, execution_name=f"r{number}")
+    assert [run.name for run in nf.executions(where="$.output >= 4")] == ["r3", "r2"]
+    assert [run.name for run in nf.executions(where="$.input = 1", name_prefix="r")] == ["r1"]
+    assert len(nf.executions(where="$.input in (1, 2)").df()) == 2
+    assert nf.executions(started_before="1h") == []
+    assert len(nf.executions(started_after=datetime.now(UTC) - timedelta(hours=1), limit=3)) == 3
+    with pytest.raises(nf.NbflowError, match=r"at character 11: expected a number"):
+        nf.executions(where="$.input = x")
+
+
+def test_a_page_belongs_to_its_search(connection: Connection) -> None:
+    for number in range(3):
+        one(double).run(number, execution_name=f"r{number}")
+    first = connection.service.list_executions(max_results=1, search=Search("$.input > 0"))
+    assert [each["name"] for each in first["executions"]] == ["r2"]
+    token = first["nextToken"]
+    second = connection.service.list_executions(max_results=1, next_token=token, search=Search("$.input > 0"))
+    assert [each["name"] for each in second["executions"]] == ["r1"]
+    with pytest.raises(nf.ApiError, match="Invalid Token"):
+        connection.service.list_executions(max_results=1, next_token=token)

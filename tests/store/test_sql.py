@@ -51,6 +51,22 @@ def test_a_lock_of_another_process_is_named(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_damaged_page_is_named_and_the_rest_can_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = open_store(f"sqlite:///{path}")
+    store.append([OPENING, *(step(number, b'["' + b"x" * 3000 + b'"]') for number in range(1, 100))])
+    store.close()
+    content = bytearray(path.read_bytes())
+    last = len(content) // 4096 - 1
+    content[(last - 20) * 4096 : last * 4096] = b"\xff" * (20 * 4096)  # the journal's
+    path.write_bytes(content)
+    store = open_store(f"sqlite:///{path}")
+    with pytest.raises(StoreError, match=r"store\.db is damaged\. Move it away"):
+        list(store.journal(ROW.arn))
+    assert store.execution(ROW.arn) is not None
+    store.close()
+
+
 def test_what_cannot_be_encoded_leaves_nothing(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/store.db")
     with pytest.raises(OverflowError):

@@ -22,6 +22,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("owner IS NOT NULL"),
         postgresql_where=sa.text("owner IS NOT NULL"),
     )
+    for column in ("machine_arn", "status"):  # what is listed, newest first, without Map Runs' children
+        op.create_index(
+            f"executions_listed_by_{column.removesuffix('_arn')}",
+            "executions",
+            [column, "id"],
+            sqlite_where=sa.text("map_run_arn IS NULL"),
+            postgresql_where=sa.text("map_run_arn IS NULL"),
+        )
     op.create_table(
         "engines",
         sa.Column("id", sa.Text, primary_key=True),
