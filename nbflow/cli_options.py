@@ -8,7 +8,8 @@ Store = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="The store, such as sqlite:///PATH. Default: $NBFLOW_URL, else .nbflow/ of this project.",
+        help="The store, such as sqlite:///PATH or postgresql+psycopg://USER@HOST/DB."
+        " Default: $NBFLOW_URL, else .nbflow/ of this project.",
     ),
 ]
 Dask = Annotated[

@@ -1,6 +1,7 @@
 """What other processes write to the store: it is asked for often while much happens, and rarely while nothing does.
 
-SQLite tells nobody of a commit; to ask it for the number of its last one costs microseconds.
+SQLite tells nobody of a commit; to ask it for the number of its last one costs microseconds. A store on
+PostgreSQL is told; to ask it what it has heard sends nothing.
 """
 
 import logging

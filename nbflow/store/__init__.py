@@ -1,4 +1,4 @@
-"""What is remembered: machines, executions and their journal, in one SQL database.
+"""What is remembered: machines, executions and their journal, in one SQL database (SQLite or PostgreSQL).
 
 The room deals in rows and bytes. It knows no ASL: a definition is a text under its SHA-256, the records of a
 step are JSON text, a status is a word. What they mean is decided in :mod:`nbflow.machine`.
@@ -6,6 +6,8 @@ step are JSON text, a status is a word. What they mean is decided in :mod:`nbflo
 * :mod:`~nbflow.store.port` is the contract: the rows, the protocol ``Store``, the error ``StoreError``.
 * :mod:`~nbflow.store.schema` holds the tables, :mod:`~nbflow.store.migrations` how older stores become new.
 * :mod:`~nbflow.store.opening` turns a URL into a migrated database, or into one clear error.
+* :mod:`~nbflow.store.database` is what the two databases differ in; :mod:`~nbflow.store.sqlite` and
+  :mod:`~nbflow.store.postgres` fill it in. All statements are written once, for both.
 * :mod:`~nbflow.store.registry` keeps the names: machines, versions, aliases, activities, tags.
 * :mod:`~nbflow.store.sql` is the store itself; ``open_store(url)`` is the way in.
 

@@ -488,9 +488,9 @@ class Tokens(Protocol):
         ...
 
     def changes(self) -> int:
-        """A number that grows when anybody puts something into the inbox, or makes a token.
+        """A number that grows when anybody puts something into the inbox, or makes a token that a worker may take.
 
-        Cheap enough to be asked for often.
+        At once, or, over a network, soon after; it may grow for nothing. Cheap enough to be asked for often.
         """
         ...
 

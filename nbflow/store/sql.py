@@ -3,7 +3,8 @@
 Reads are ordinary SQLAlchemy on pooled connections. ``append`` is not: it runs once per step of every
 execution, and a pooled connection would cost several times the commit itself. So
 
-* the statements are compiled once, and run on one driver connection that is held;
+* the statements are compiled once, and run on one driver connection that is held
+  (:meth:`nbflow.store.database.Database.commit`);
 * rows are encoded before BEGIN, so that the write lock is held for the writing alone;
 * **there are no savepoints.** The statements of an append must each change exactly one row. An insert that hits
   ``ON CONFLICT DO NOTHING`` changes none, and so its execution has lost. If any has, the transaction is

@@ -269,7 +269,7 @@ def test_the_file_becomes_smaller_by_vacuum_alone(store: Store) -> None:
     assert collect(store, keep=0) == []
     before = size(store)
     store.vacuum()
-    assert size(store) < before / 2
+    assert size(store) < before * 0.8
 
 
 def size(store: Any) -> int:
