@@ -16,10 +16,12 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
+    and_,
     bindparam,
     delete,
     func,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -278,12 +280,22 @@ def by_arn(table: Table) -> str:
     return compiled(select(table).where(table.c.arn == bindparam("arn")))
 
 
+_OF_MAP_RUN: Final = ("status", "stopped_at", "counts", "attempt", "redrive_count", "redrive_date")
+
+
 def closing_map_run() -> Insert:
-    """Inserts a Map Run; of one that runs, takes over how it has ended."""
+    """Inserts a Map Run; of one that runs, takes over how it has ended; and one that has ended, may be redriven."""
     put = insert(schema.map_runs)
-    ended = {name: put.excluded[name] for name in ("status", "stopped_at", "counts")}
-    runs = schema.map_runs.c.status == literal_column("'RUNNING'")  # no parameter: it is compiled once
-    return put.on_conflict_do_update(index_elements=["arn"], set_=ended, where=runs)
+    known = schema.map_runs.c
+    runs = known.status == literal_column("'RUNNING'")  # no parameter: it is compiled once
+    return put.on_conflict_do_update(
+        index_elements=["arn"],
+        set_={name: put.excluded[name] for name in _OF_MAP_RUN},
+        where=or_(
+            put.excluded.redrive_count > known.redrive_count,
+            and_(put.excluded.redrive_count == known.redrive_count, runs),
+        ),
+    )
 
 
 def _values(table: Table, row: object) -> dict[str, Any]:

@@ -137,6 +137,7 @@ executions = Table(
     Index("executions_by_start", "started_at"),
     Index("executions_by_parent", "parent_token", sqlite_where=text("parent_token IS NOT NULL")),
     Index("executions_by_map_run", "map_run_arn", "status", sqlite_where=text("map_run_arn IS NOT NULL")),
+    Index("executions_by_item", "map_run_arn", "item", sqlite_where=text("map_run_arn IS NOT NULL")),
     Index("executions_by_owner", "owner", "asleep_until", sqlite_where=text("owner IS NOT NULL")),
 )
 
@@ -244,4 +245,14 @@ map_runs = Table(
     Column("redrive_count", Integer, nullable=False, server_default="0"),
     Column("redrive_date", Double),
     Index("map_runs_by_execution", "execution"),
+)
+
+# What a Map Run needs to go on after its process: see docs/decisions/0008.
+map_parts = Table(
+    "map_parts",
+    metadata,
+    Column("map_run", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
 )

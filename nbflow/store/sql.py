@@ -17,12 +17,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Engine, bindparam, delete, null, select, update
+from sqlalchemy import Engine, bindparam, delete, literal_column, null, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from nbflow.store import schema
+from nbflow.store.map_parts import SqlMapParts
 from nbflow.store.opening import BEGIN, explain, explained, open_database
-from nbflow.store.owners import EXECUTIONS, SqlOwners
+from nbflow.store.owners import EXECUTIONS
 from nbflow.store.port import (
     Append,
     ArtifactRow,
@@ -101,6 +102,16 @@ _TOKEN: Final = compiled(
     ("execution", *(field.name for field in fields(TokenRow) if field.name != "execution")),
 )
 _MAP_RUN: Final = compiled(closing_map_run().inline(), schema.map_runs.c.keys())
+_succeeded = schema.map_runs.c.status == literal_column("'SUCCEEDED'")
+_DROP_PARTS: Final = compiled(
+    delete(schema.map_parts).where(
+        schema.map_parts.c.map_run == bindparam("of_run"),
+        select(schema.map_runs.c.arn)
+        .where(schema.map_runs.c.arn == bindparam("of_run"), _succeeded)
+        .exists(),
+    ),
+    (),
+)
 _CLOSE_TOKEN: Final = compiled(
     update(schema.tokens).where(schema.tokens.c.token == bindparam("of_token")), ("state", "input")
 )
@@ -154,6 +165,8 @@ def _outside_writes(append: Append) -> list[_Write]:
     writes = [_Write(_CONSUME, {"of_id": id}) for id in append.consumed]
     writes += [_Write(_TOKEN, {**asdict(row), "of_arn": append.execution}) for row in append.tokens]
     writes += [_Write(_MAP_RUN, asdict(row), certain=False) for row in append.map_runs]
+    succeeded = [row.arn for row in append.map_runs if row.status == "SUCCEEDED"]
+    writes += [_Write(_DROP_PARTS, {"of_run": arn}, certain=False) for arn in succeeded]
     closed = {"state": "closed", "input": None}
     writes += [_Write(_CLOSE_TOKEN, {"of_token": token, **closed}) for token in append.closed_tokens]
     for statement, said in ((_TELL, append.told), (_TELL, append.settled), (_END, append.settled)):
@@ -167,7 +180,7 @@ def _columns(arn: str, change: Closing | Redriving, names: Collection[str]) -> d
     return {"of_arn": arn, **{name: getattr(change, name) for name in names}}
 
 
-class SqlStore(SqlOwners):
+class SqlStore(SqlMapParts):
     """A :class:`nbflow.store.port.Store` over an open, migrated database; see :func:`open_store`."""
 
     def __init__(self, engine: Engine, place: str) -> None:

@@ -21,6 +21,12 @@ def upgrade() -> None:
         ["owner", "asleep_until"],
         sqlite_where=sa.text("owner IS NOT NULL"),
     )
+    op.create_index(
+        "executions_by_item",
+        "executions",
+        ["map_run_arn", "item"],
+        sqlite_where=sa.text("map_run_arn IS NOT NULL"),
+    )
     op.create_table(
         "engines",
         sa.Column("id", sa.Text, primary_key=True),
@@ -39,3 +45,10 @@ def upgrade() -> None:
     )
     op.add_column("map_runs", sa.Column("redrive_count", sa.Integer, nullable=False, server_default="0"))
     op.add_column("map_runs", sa.Column("redrive_date", sa.Double))
+    op.create_table(
+        "map_parts",
+        sa.Column("map_run", sa.Text, primary_key=True),
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("text", sa.Text, nullable=False),
+    )
