@@ -17,12 +17,12 @@ from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
 from nbflow.engine.decide import decide
 from nbflow.engine.hands import Hands
-from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live, tokens_of
+from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live, Owed, tokens_of
 from nbflow.engine.map_runs import MapRuns, Spawn
 from nbflow.engine.outside import Outside
 from nbflow.errors import NbflowError
 from nbflow.language.values import Chance
-from nbflow.machine import Machine, facts
+from nbflow.machine import Machine, facts, orders
 from nbflow.machine.records import decode
 from nbflow.pools.port import Pool
 from nbflow.store.port import Store, StoreError
@@ -59,7 +59,7 @@ class Turns:
         self._with_mail: dict[str, Live] = {}
         self._undone: list[Decided] = []
         """What the store refused."""
-        self._owed: deque[Decided] = deque()
+        self._owed: deque[tuple[Live, deque[Owed]]] = deque()
         """What is durable and not carried out yet."""
         self._paused_until = 0.0
         """When the refused and the owed are tried again."""
@@ -68,6 +68,8 @@ class Turns:
         self.map_runs = MapRuns(store, clock, chance, self, spawn)
         self.hands = Hands(store, shelf, ordinary, scattered, self.map_runs, self.put)
         self._later: deque[Callable[[], None]] = deque()
+        self._unable: deque[Callable[[], None]] = deque()
+        """Work of Map Runs that the store has refused."""
         self._unheard: list[int] = []
         """Inbox rows that have changed nothing."""
         self._unsettled: list[tuple[str, Arrival]] = []
@@ -83,9 +85,33 @@ class Turns:
         self.live[live.row.arn] = live
         self.put(live.row.arn, Arrival(start))
 
+    def take_in(self, live: Live, *, stop: bool = False) -> None:
+        """Go on with an execution that is as its journal has left it, or take it in to stop it. Raises StoreError."""
+        tokens = [] if stop else [self._store.token(token) for token in live.tokens.values()]
+        self.live[live.row.arn] = live
+        self.outside.adopt(live.row.arn)
+        live.started.set_result(None)
+        for token in tokens:
+            if token is not None:
+                self.outside.watch(token)
+        owed: deque[Owed] = deque()
+        for order in [] if stop else live.machine.outstanding():
+            if type(order) is orders.WakeAt:
+                self._arm(live, order.due)
+            else:
+                owed.append(order)
+        self._owed.append((live, owed))
+
     def later(self, work: Callable[[], None]) -> None:
-        """Do something in the next turn. From any thread."""
+        """Do something in the next turn. From any thread. If it raises StoreError, it is tried again."""
         self._later.append(work)
+        self._arrived()
+
+    def again(self, work: Callable[[], None], error: StoreError) -> None:
+        """The store has refused: do it in a while. From any thread."""
+        _log.warning("%s A Map Run waits, and is tried again.", error)
+        self._unable.append(work)
+        self._paused_until = self._clock.now() + PAUSE
         self._arrived()
 
     @property
@@ -103,7 +129,7 @@ class Turns:
         dues = [self._timers[0][0]] if self._timers else []
         if self.outside.next_due is not None:
             dues.append(max(self.outside.next_due, self._paused_until))
-        if self._undone or self._owed or self.outside.changed:
+        if self._undone or self._owed or self.outside.changed or self._unable:
             dues.append(self._paused_until)
         return min(dues, default=None)
 
@@ -134,6 +160,8 @@ class Turns:
         for future in (live.started, live.ended):
             if not future.done():
                 future.set_exception(error)
+        if not live.gone.done():
+            live.gone.set_result(None)
 
     def _turn_away(self, live: Live, error: NbflowError) -> None:
         """Empty the mailbox, and tell those who ask for a redrive."""
@@ -162,8 +190,14 @@ class Turns:
     def _deliver(self) -> None:
         """Sort what has arrived, and the timers that are due, into the mailboxes."""
         now = self._clock.now()
+        while self._unable and now >= self._paused_until:
+            self._later.append(self._unable.popleft())
         while self._later:
-            self._later.popleft()()
+            work = self._later.popleft()
+            try:
+                work()
+            except StoreError as error:
+                self.again(work, error)
         if now >= self._paused_until and self._something_outside(now):
             self._listen()
         while self._timers and self._timers[0][0] <= now:
@@ -340,7 +374,7 @@ class Turns:
         live = made.live
         live.step += 1
         live.refusals = 0
-        self._owed.append(made)
+        self._owed.append((live, made.orders))
         if not live.started.done():
             live.started.set_result(None)
         self._bus.publish(live.row.arn, made.records)
@@ -358,7 +392,7 @@ class Turns:
     def _act(self) -> None:
         """Carry out what is durable."""
         while self._owed and self._clock.now() >= self._paused_until:
-            live, owed = self._owed[0].live, self._owed[0].orders
+            live, owed = self._owed[0]
             try:
                 while owed and self.live.get(live.row.arn) is live:
                     self.hands.carry_out(live, owed[0])
@@ -377,6 +411,7 @@ class Turns:
     def _dismiss(self, live: Live) -> None:
         """It has ended, and nothing is owed. Who has asked to redrive it meanwhile is to look at what it is now."""
         del self.live[live.row.arn]
+        live.gone.set_result(None)
         self._with_mail.pop(live.row.arn, None)
         self._unheard += [arrival.inbox for arrival in live.mailbox if arrival.inbox is not None]
         self._turn_away(live, AlreadyExists(f"execution {live.row.arn} has gone on meanwhile"))

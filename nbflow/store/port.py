@@ -590,7 +590,10 @@ class MapRuns(Protocol):
         text: str,
         artifacts: Sequence[ArtifactRow] = (),
     ) -> bool:
-        """Keeps a part of a Map Run, and the artifacts that it refers to. False: this part is there, with another text."""
+        """Keeps a part of a Map Run, and the artifacts that it refers to.
+
+        False: this part is there already, with another text.
+        """
         ...
 
     def map_part(self, map_run: str, kind: PartKind, number: int) -> str | None:
