@@ -1,23 +1,31 @@
 """The results of a Map Run whose children have all ended: the output of the state, or files."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from nbflow.engine.map_run import MapRun, result
 from nbflow.language.values import Json
 from nbflow.machine import facts
-from nbflow.store.port import Closing, Store, StoreError
+from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
 from nbflow.tasks.places import ItemsFailed, located
 from nbflow.tasks.writing import WRITER_FAILED, ChildResult, transformed, write_results
 
 End: TypeAlias = facts.TaskSucceeded | facts.TaskFailed
 
 
-def written(store: Store, run: MapRun) -> End:
-    """How the run ends. From any thread. Raises StoreError."""
+def exports(run: MapRun) -> bool:
+    """Whether the results are written to files."""
+    writer = run.order.plan.writer
+    return writer is not None and writer["Resource"] is not None
+
+
+def written(store: Store, run: MapRun, pending: Sequence[ExecutionRow] = ()) -> End:
+    """How the run ends. ``pending``: children that were never started. From any thread. Raises StoreError."""
+    unstarted = (result(row, Closing("PENDING"))._replace(start=None) for row in pending)
     try:
-        output = _output(run, run.order.plan.writer, _results(store, run))
+        output = _output(run, run.order.plan.writer, chain(_results(store, run), unstarted))
     except StoreError:
         raise
     except ItemsFailed as failed:
@@ -41,7 +49,7 @@ def _output(run: MapRun, writer: Json, results: Iterable[ChildResult]) -> Json:
     """Without a ResultWriter, the outputs of those that succeeded, in the items' order."""
     if writer is None:
         return [json.loads(each.output) for each in results if each.output is not None]
-    if writer["Resource"] is None:
+    if not exports(run):
         return transformed(results, writer["WriterConfig"])
     parameters = located(writer["Parameters"], run.parent.directory)
     return write_results(parameters, writer["WriterConfig"], run.row.arn, results)

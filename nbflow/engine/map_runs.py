@@ -13,6 +13,7 @@ A run ends after its children: so a crash leaves none behind that nobody would e
 import json
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -21,7 +22,7 @@ from nbflow.engine.chunks import CHUNK, Chunks
 from nbflow.engine.clock import Clock
 from nbflow.engine.leftovers import Host, Leftovers
 from nbflow.engine.live import AlreadyExists, Arrival, Live
-from nbflow.engine.map_results import End, written
+from nbflow.engine.map_results import End, exports, written
 from nbflow.engine.map_run import (
     PENDING,
     RUNNING,
@@ -115,7 +116,7 @@ class MapRuns:
             if row is None or row.status == "RUNNING":
                 self._forget(run)
             else:
-                self._wind_up(run, lambda: None)
+                self._wind_up(run, _nothing)
                 del self._runs[run.row.arn]
 
     def refresh(self) -> None:
@@ -322,8 +323,6 @@ class MapRuns:
                 self._forget(run)
                 return
             del run.running[index]
-            run.tally.add(RUNNING, -child.items, -1)
-            run.tally.add(RUNNING, child.items)
             self._go_on(run, Waiting(index, None, child.items, RUNNING))
             return
         end = Closing("FAILED", None, "States.Runtime", str(error), self._clock.now())
@@ -338,8 +337,7 @@ class MapRuns:
 
     def _finish(self, run: MapRun) -> None:
         run.over = True
-        writer = run.order.plan.writer
-        if run.express and (writer is None or writer["Resource"] is None):
+        if run.express and not exports(run):
             self._answer(run, written(self._store, run))
             return
 
@@ -360,7 +358,21 @@ class MapRuns:
     def _fail(self, run: MapRun, error: str, cause: str | None) -> None:
         if not run.over:
             end = facts.TaskFailed(run.order.attempt, error, cause)
-            self._wind_up(run, partial(self._answer, run, end))
+            export = exports(run) and error == distributed.EXCEEDED[0]
+            self._wind_up(run, partial(self._export if export else self._answer, run, end))
+
+    def _export(self, run: MapRun, end: facts.TaskFailed) -> None:
+        """Write the results of a run that has failed, too; whatever becomes of that, it has failed."""
+        run.last = _nothing  # not twice
+        pending = [each for each in run.waiting if each.status == PENDING]
+        rows = [_child_row(run, each.number, each.input, run.row.started_at) for each in pending]
+
+        def write() -> None:
+            with suppress(StoreError):
+                written(self._store, run, rows)
+            self._host.later(partial(self._answer, run, end))
+
+        self._spawn(write)
 
     def _wind_up(self, run: MapRun, last: Callable[[], None]) -> None:
         """Stop the children. After the last one, do this."""
@@ -419,6 +431,10 @@ class MapRuns:
         for child in running.values():
             error = AlreadyExists(f"execution {child.live.row.arn} is another engine's, with its Map Run")
             self._host.drop(child.live, error)
+
+
+def _nothing() -> None:
+    """There is nothing to be done after the last child, or it is being done."""
 
 
 def _child_row(run: MapRun, index: int, input: Json, now: float) -> ExecutionRow:

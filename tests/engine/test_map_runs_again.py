@@ -22,8 +22,11 @@ from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, facts
 from nbflow.machine.records import ExecutionRedriven, MapRunRedriven, TaskSucceeded, decode
+from nbflow.machine.run import Run
 from nbflow.store.port import StoreError
+from nbflow.store.sql import SqlStore
 from nbflow.tasks import function
+from nbflow.tasks.job import Outcome
 from tests.engine.floor import BY_ITEM, GET, PUT, WAIT, Floor, odd
 from tests.engine.test_engine import double, task
 from tests.machine.driver import TASK
@@ -115,7 +118,7 @@ def test_a_wait_in_a_child_ends_when_it_would_have_ended(floor: Floor, heir: Hei
     floor.map(BY_ITEM, [30, 5, 60])
     begun = floor.clock.now()
     floor.turns()
-    floor.clock.advance_to(begun + 10)
+    floor.clock.advance_to(begun + 5)
     floor.engine.turn()
     after = heir(now=begun + 40)
     after.settle()
@@ -237,7 +240,7 @@ def test_the_parts_of_a_run_go_when_it_has_succeeded(floor: Floor) -> None:
     floor.settle()
     assert floor.output == [1, 2]
     for kind in ("chunk", "batch"):
-        assert list(floor.store.map_parts(floor.map_run.arn, kind)) == []  # type: ignore[arg-type]
+        assert list(floor.store.map_parts(floor.map_run.arn, kind)) == []
 
 
 def test_a_run_that_had_been_given_up_is_ended(holding: Floor, heir: Heir) -> None:
@@ -489,28 +492,133 @@ def test_a_map_run_in_a_child_is_redriven_with_it(floor: Floor) -> None:
     assert [run.redrive_count for run in runs] in ([0, 1], [1, 1])
 
 
-def test_an_express_child_waits_until_its_earlier_run_is_gone(tmp_path: Path) -> None:
+def test_an_express_child_waits_until_its_earlier_run_is_gone(holding: Floor) -> None:
     """Its attempts have the same names: an answer that comes late must not be taken for one of the new child."""
-    floor = Floor(tmp_path, hold=True)
-    floor.map(task(), [1, 2], {"f": double}, type="EXPRESS")
-    floor.turns()
-    [(_, late), *_] = floor.dask.held
-    [job, *_] = [job for job, _ in floor.dask.held]
-    floor.dask.held.clear()  # they can no longer be taken back
-    floor.engine.post(floor.arn, facts.Stop())
-    floor.turns()
-    floor.dask.hold = False
-    redrive(floor, {"f": double})
-    floor.turns()
-    assert floor.row().status == "RUNNING"
-    live = list(floor.engine._turns.live.values())
-    for each in live:
-        for attempt in list(each.submitted):
-            from nbflow.tasks.job import Outcome
+    holding.map(task(), [1, 2], {"f": double}, type="EXPRESS")
+    holding.turns()
+    taken = list(holding.dask.held)
+    holding.dask.held.clear()  # they are being done: they can no longer be taken back
+    holding.engine.post(holding.arn, facts.Stop())
+    holding.turns()
+    holding.dask.hold = False
+    redrive(holding, {"f": double})
+    holding.settle()
+    assert holding.row().status == "RUNNING"
+    for job, answer in taken:
+        answer(Outcome(job.execution, job.attempt, output="late"))
+    holding.settle()
+    assert holding.output == [2, 4]
 
-            late(Outcome(each.row.arn, attempt, output="late"))
+
+# --- who is in the way
+
+
+def test_children_that_another_engine_has_begun_meanwhile(
+    holding: Floor, heir: Heir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was slow to notice that the run is no longer its own."""
+    holding.map(task("odd"), [2, 1, 4], {"odd": odd}, MaxConcurrency=2, ToleratedFailureCount=1)
+    holding.turns()
+    for _ in range(2):
+        holding.dask.release()
+        holding.turns()
+    monkeypatch.setattr(SqlStore, "children_of", lambda *_: [])
+    floor = heir({"odd": odd})
     floor.settle()
     assert floor.output == [2, 4]
-    assert job.arguments == 1
-    floor.engine.close()
-    floor.store.close()
+    assert floor.counts["executions"] == {"SUCCEEDED": 2, "FAILED": 1}
+    assert calls(holding, floor) == [2, 1, 4]
+
+
+def test_a_child_that_somebody_has_ended_before_it_could_go_on(holding: Floor, heir: Heir) -> None:
+    holding.map(BY_ITEM, [5, 60], ToleratedFailureCount=1)
+    holding.turns()
+    floor = heir()
+    first = floor.children[0]
+    holding.engine.post(first.arn, facts.Stop())
+    holding.turns()
+    floor.settle()
+    assert floor.output == [60]
+    assert floor.counts["executions"] == {"SUCCEEDED": 1, "ABORTED": 1}
+
+
+def test_what_the_store_refuses_is_tried_again(
+    holding: Floor, heir: Heir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding.map(task(), [1, 2], {"f": double})
+    holding.turns()
+    refusals = iter(range(3))
+    for name in ("execution", "child_rows"):
+        monkeypatch.setattr(SqlStore, name, _refusing(getattr(SqlStore, name), refusals))
+    floor = heir({"f": double})
+    floor.settle()
+    assert next(refusals, None) is None
+    assert floor.output == [2, 4]
+
+
+def _refusing(really: Callable[..., Any], refusals: Iterator[int]) -> Callable[..., Any]:
+    def refusing(store: SqlStore, arn: str) -> Any:
+        if ":run" not in arn and next(refusals, None) is not None:
+            raise StoreError("The store is locked.")
+        return really(store, arn)
+
+    return refusing
+
+
+def test_a_child_that_failed_before_it_began_cannot_be_redriven(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floor.map({"Type": "Fail"}, [1, 2], MaxConcurrency=1, ToleratedFailureCount=1)
+    floor.settle()
+    monkeypatch.setattr(Run, "redrivable", property(lambda run: run.ended and run.definition.start_at == "M"))
+    redrive(floor)
+    floor.settle()
+    assert floor.failure[0] == "States.ExceedToleratedFailureThreshold"
+    assert floor.counts["executions"] == {"FAILED": 2, "NOT_REDRIVABLE": 2}
+    assert redriven_children(floor) == [("FAILED", 0), ("FAILED", 0)]
+
+
+# --- results of a run that has failed
+
+
+def test_the_results_of_a_run_that_has_failed_are_written_too(floor: Floor) -> None:
+    """AWS guide, "ResultWriter": FAILED_n.json, PENDING_n.json and SUCCEEDED_n.json."""
+    writer = {"Resource": PUT, "Parameters": {"Uri": "out"}}
+    floor.map(task("odd"), [2, 1, 4], {"odd": odd}, ResultWriter=writer, MaxConcurrency=1)
+    floor.settle()
+    assert floor.failure[0] == "States.ExceedToleratedFailureThreshold"
+    folder = floor.folder / "out" / floor.map_run.arn.rpartition(":")[2]
+    written = {path.name: json.loads(path.read_text()) for path in folder.glob("*_0.json")}
+    assert {name: [row["Input"] for row in rows] for name, rows in written.items()} == {
+        "SUCCEEDED_0.json": ["2"],
+        "FAILED_0.json": ["1"],
+        "PENDING_0.json": ["4"],
+    }
+    redrive(floor, {"odd": even})
+    floor.settle()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert {name: len(files) for name, files in manifest["ResultFiles"].items()} == {
+        "FAILED": 0,
+        "PENDING": 0,
+        "SUCCEEDED": 1,
+    }
+
+
+def test_a_failed_run_whose_results_cannot_be_written_has_failed_as_it_did(floor: Floor) -> None:
+    (floor.folder / "out").write_text("a file, not a folder")
+    floor.map({"Type": "Fail"}, [1], ResultWriter={"Resource": PUT, "Parameters": {"Uri": "out"}})
+    floor.settle()
+    assert floor.failure[0] == "States.ExceedToleratedFailureThreshold"
+
+
+def test_a_stop_while_the_results_of_a_failed_run_are_written(floor: Floor) -> None:
+    floor.reading = []
+    floor.map({"Type": "Fail"}, [1], ResultWriter={"Resource": PUT, "Parameters": {"Uri": "out"}})
+    floor.turns()
+    assert floor.map_run.status == "RUNNING"
+    floor.engine.post(floor.arn, facts.Stop())
+    floor.turns()
+    floor.reading.pop()()
+    floor.turns()
+    assert (floor.row().status, floor.map_run.status) == ("ABORTED", "ABORTED")
+    assert floor.reading == []
