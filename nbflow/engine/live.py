@@ -95,8 +95,8 @@ class Live:
     """Done when its first step is durable, or that by which it is redriven."""
     ended: Future[None] = field(default_factory=promise)
     """Done when its end is durable."""
-    gone: Future[None] = field(default_factory=promise)
-    """Done when nothing more is owed to it, or the engine has forgotten it."""
+    gone: list[Callable[[], None]] = field(default_factory=list)
+    """To be done when nothing more is owed to it, or the engine has forgotten it."""
     made: list[Artifact] = field(default_factory=list)
     """What its tasks have put on the shelf, if it is not kept: who has started it, may want to keep that."""
     nests: bool = field(init=False)

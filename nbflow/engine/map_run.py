@@ -123,6 +123,8 @@ class MapRun:
     tally: Tally = field(default_factory=Tally)
     redriven: Tally = field(default_factory=Tally)
     """Of those that wait to be taken up again, how they had ended."""
+    soon: bool = False
+    """It is to be looked at in the next turn."""
     over: bool = False
     """Nothing more is begun: the results are being written, or the run is being ended."""
     left: list[int] = field(default_factory=list)

@@ -147,6 +147,7 @@ class MapRuns:
 
         After the last one, finish. Raises StoreError: then it may be called again.
         """
+        run.soon = False
         self._accept(run)
         if run.over:
             self._settle(run)
@@ -166,6 +167,12 @@ class MapRuns:
             return
         if run.whole and not (run.waiting or run.running or run.held or run.ended):
             self._finish(run)
+
+    def _soon(self, run: MapRun) -> None:
+        """Advance in the next turn, once for all that has happened in this one."""
+        if not run.soon:
+            run.soon = True
+            self._host.later(partial(self._advance, run))
 
     def _read(self, run: MapRun) -> bool:
         """Read the next chunk: whether it is here now. Raises StoreError."""
@@ -224,7 +231,7 @@ class MapRuns:
         earlier = self._host.live.get(row.arn)
         if earlier is not None:  # an answer to its attempts would be taken for one to the new child's
             run.held += 1
-            earlier.gone.add_done_callback(lambda _: self._host.later(partial(self._unhold, run, waiting)))
+            earlier.gone.append(partial(self._unhold, run, waiting))
             return
         parent = run.parent
         context = distributed.constants(parent.machine.run, run.row.arn, waiting.number, express=run.express)
@@ -284,7 +291,7 @@ class MapRuns:
             self._host.later(partial(self._lost, run, index, child, error))
             return
         self._count(run, index, child, closing(child.live.machine.run))
-        self._host.later(partial(self._advance, run))
+        self._soon(run)
 
     def _count(self, run: MapRun, index: int, child: Child, end: Closing) -> None:
         if run.express:
@@ -384,7 +391,7 @@ class MapRuns:
                 self._host.put(child.live.row.arn, Arrival(facts.Stop()))
         run.over, run.last = True, last
         if run.running or run.left or run.ended or run.accepted:
-            self._host.later(partial(self._advance, run))
+            self._soon(run)
         else:
             last()
 

@@ -160,8 +160,7 @@ class Turns:
         for future in (live.started, live.ended):
             if not future.done():
                 future.set_exception(error)
-        if not live.gone.done():
-            live.gone.set_result(None)
+        self._later += live.gone
 
     def _turn_away(self, live: Live, error: NbflowError) -> None:
         """Empty the mailbox, and tell those who ask for a redrive."""
@@ -411,7 +410,7 @@ class Turns:
     def _dismiss(self, live: Live) -> None:
         """It has ended, and nothing is owed. Who has asked to redrive it meanwhile is to look at what it is now."""
         del self.live[live.row.arn]
-        live.gone.set_result(None)
+        self._later += live.gone
         self._with_mail.pop(live.row.arn, None)
         self._unheard += [arrival.inbox for arrival in live.mailbox if arrival.inbox is not None]
         self._turn_away(live, AlreadyExists(f"execution {live.row.arn} has gone on meanwhile"))

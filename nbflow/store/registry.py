@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     delete,
     func,
     literal_column,
@@ -280,7 +281,7 @@ def by_arn(table: Table) -> str:
     return compiled(select(table).where(table.c.arn == bindparam("arn")))
 
 
-_OF_MAP_RUN: Final = ("status", "stopped_at", "counts", "attempt", "redrive_count", "redrive_date")
+_OF_MAP_RUN: Final = ("status", "stopped_at", "counts", "attempt", "redrive_count")
 
 
 def closing_map_run() -> Insert:
@@ -288,13 +289,14 @@ def closing_map_run() -> Insert:
     put = insert(schema.map_runs)
     known = schema.map_runs.c
     runs = known.status == literal_column("'RUNNING'")  # no parameter: it is compiled once
+    redriven = put.excluded.redrive_count > known.redrive_count
+    changed: dict[str, Any] = {name: put.excluded[name] for name in _OF_MAP_RUN}
+    # Ordered again, as after a crash, it has not been redriven again.
+    changed["redrive_date"] = case((redriven, put.excluded.redrive_date), else_=known.redrive_date)
     return put.on_conflict_do_update(
         index_elements=["arn"],
-        set_={name: put.excluded[name] for name in _OF_MAP_RUN},
-        where=or_(
-            put.excluded.redrive_count > known.redrive_count,
-            and_(put.excluded.redrive_count == known.redrive_count, runs),
-        ),
+        set_=changed,
+        where=or_(redriven, and_(put.excluded.redrive_count == known.redrive_count, runs)),
     )
 
 

@@ -510,6 +510,67 @@ def test_an_express_child_waits_until_its_earlier_run_is_gone(holding: Floor) ->
     assert holding.output == [2, 4]
 
 
+# --- anywhere
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_crash_anywhere_changes_nothing(tmp_path: Path, heir: Heir, seed: int) -> None:
+    """Processes die between two turns, again and again; redrives in between. No accepted end is asked for twice."""
+    rng = random.Random(seed)
+    items = [rng.randrange(12) for _ in range(rng.randint(1, 9))]
+    type = rng.choice(["STANDARD", "EXPRESS"])
+    state: dict[str, Json] = {"MaxConcurrency": rng.randint(1, 4), "ToleratedFailureCount": rng.randint(0, 1)}
+    if rng.random() < 0.5:
+        state["ItemReader"] = reader(tmp_path, items)
+    if rng.random() < 0.5:
+        state["ItemSelector"] = {"v.$": "$$.Map.Item.Value"}
+    failing: Tasks = {"odd": lambda given: odd(given["v"] if isinstance(given, dict) else given)}
+    mended: Tasks = {"odd": lambda given: given["v"] if isinstance(given, dict) else given}
+    floor = Floor(tmp_path, hold=True)
+    floors = [floor]
+    floor.map(task("odd"), items, failing, type=type, **state)
+    floor.engine.turn()
+    redrives, tasks, lost = 0, failing, 0
+    while floor.row().status == "RUNNING" or redrives < 3:
+        if floor.row().status == "SUCCEEDED":
+            break
+        if floor.row().status != "RUNNING" and not floor.engine.busy:
+            redrives += 1
+            tasks = mended if redrives == 3 else failing
+            redrive(floor, tasks)
+        for _ in range(rng.randint(1, 4)):
+            floor.engine.turn()
+        if floor.dask.held and rng.random() < 0.7:
+            rng.shuffle(floor.dask.held)
+            floor.dask.release()
+        if rng.random() < 0.2 and floor.row().status == "RUNNING":
+            lost += sum(arrival.outcome is not None for _, arrival in floor.engine._turns._inbox)
+            floor = heir(tasks, hold=True)
+            floors.append(floor)
+    while floor.engine.busy or floor.dask.held:
+        floor.turns()
+        if floor.dask.held:
+            floor.dask.release()
+    assert floor.row().status == "SUCCEEDED"
+    kept = [item for item in items if item % 2 == 0 or redrives == 3]
+    assert sorted(floor.output) == sorted(kept) or state["ToleratedFailureCount"]
+    [run] = floor.store.map_runs(floor.arn)
+    assert (run.status, run.redrive_count) == ("SUCCEEDED", redrives)
+    ended = json.loads(run.counts or "")["executions"]
+    assert sum(n for status, n in ended.items()) == len(items)
+    if type == "STANDARD":
+        for child in floor.children:
+            records = [record for row in floor.store.journal(child.arn) for record in decode(row.records)]
+            assert sum(isinstance(record, TaskSucceeded) for record in records) <= 1
+            assert child.status in ("SUCCEEDED", "FAILED")
+        attempts = [(job.execution, job.attempt) for each in floors for job in each.dask.done]
+        again = len(attempts) - len(set(attempts))
+        assert again <= lost, "an attempt whose answer had been recorded was made again"
+    assert not any(live for live in floor.engine._turns.live.values())
+    floors[0].engine.close()
+    floors[0].store.close()
+
+
 # --- who is in the way
 
 

@@ -476,4 +476,4 @@ def test_a_redriven_run_over_the_api(office: Office, type: str) -> None:
         assert [child["redriveCount"] for child in children(office, map_run)] == [0, 1, 1]
         last = children(office, map_run)[-1]["executionArn"]
         types = [each["type"] for each in office.call("GetExecutionHistory", executionArn=last)["events"]]
-        assert types[5:7] == ["ExecutionRedriven", "LambdaFunctionScheduled"]
+        assert types[6:8] == ["ExecutionRedriven", "LambdaFunctionScheduled"]

@@ -82,6 +82,8 @@ def test_a_run_that_has_ended_is_redriven(store: Store) -> None:
     assert store.map_run("arn:run") == runs
     store.put_map_run(replace(failed, status="ABORTED"))
     assert store.map_run("arn:run") == runs, "that is the end of how it ran before"
+    store.put_map_run(replace(again, redrive_date=7.5))
+    assert store.map_run("arn:run") == runs, "it is ordered once more, and not redriven"
     ended = replace(runs, status="SUCCEEDED", stopped_at=8.0, counts="{}")
     store.put_map_run(ended)
     store.put_map_run(again)
