@@ -24,7 +24,7 @@ CHUNK: Final = 500
 """Inputs that are read at a time."""
 
 MOST_CHARACTERS: Final = 16 * 2**20
-"""Of JSON text in a chunk that is kept; the input that goes beyond is its last."""
+"""Of JSON text in a part of a run that is kept: what goes beyond, is the last in it."""
 
 
 class Chunk(NamedTuple):

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeAlias
 
 from nbflow.artifacts.shelf import Artifact
-from nbflow.engine.chunks import Chunk, Chunks
+from nbflow.engine.chunks import MOST_CHARACTERS, Chunk, Chunks
 from nbflow.engine.live import Live
 from nbflow.engine.rows import spelt
 from nbflow.language import model
 from nbflow.language.paths import compact
 from nbflow.language.values import Json
-from nbflow.machine import orders
-from nbflow.machine.distributed import exceeds
+from nbflow.machine import distributed, orders
 from nbflow.store.port import Closing, ExecutionRow, MapRunRow
 from nbflow.tasks.items import size
 from nbflow.tasks.writing import ChildResult
@@ -130,7 +129,7 @@ class MapRun:
     left: list[int] = field(default_factory=list)
     """When it is being ended: children that run, and are not at work here."""
     last: Callable[[], None] | None = None
-    """When it is being ended: what is to be done after the last child."""
+    """When it is being ended: what is to be done after its last child."""
     next: Callable[[], None] | None = None
     """What waits for its end: the same run, redriven."""
 
@@ -183,6 +182,22 @@ class MapRun:
         del self.running[index]
         self.tally.move(RUNNING, status, child.items)
 
+    def accept(self) -> None:
+        """The next ends of EXPRESS children that are to be written down together."""
+        characters = number = 0
+        while number < len(self.ended) and characters < MOST_CHARACTERS:
+            characters += len(self.ended[number].result.output or "")
+            number += 1
+        self.accepted, self.ended = self.ended[:number], self.ended[number:]
+
+    def count_accepted(self) -> None:
+        """They are durable."""
+        self.batches += 1
+        for number, child, ended in self.accepted:
+            self.end(number, child, ended.status)
+            self.results[number] = ended
+        self.accepted = []
+
     @property
     def exceeded(self) -> bool:
         """Whether more items failed than is tolerated. A percentage is one of all items: it waits for the last one."""
@@ -190,7 +205,7 @@ class MapRun:
         total = None
         if self.whole:
             total = self.tally.items.total() - self.tally.items[STUCK]
-        return exceeds(failed, total, self.row.tolerated_count, self.row.tolerated_percentage)
+        return distributed.exceeds(failed, total, self.row.tolerated_count, self.row.tolerated_percentage)
 
     @property
     def counts(self) -> Counts:
@@ -225,6 +240,23 @@ def opened(execution: str, order: orders.RunMap, now: float) -> MapRunRow:
         plan.tolerated_percentage,
         redrive_count=order.redrives,
         redrive_date=now if order.redrives else None,
+    )
+
+
+def child_row(run: MapRun, index: int, input: Json, now: float) -> ExecutionRow:
+    """The row of a child that begins."""
+    named = distributed.child(run.row.arn, index, express=run.express)
+    return ExecutionRow(
+        arn=named.arn,
+        name=named.name,
+        machine_arn=named.machine_arn,
+        definition=run.digest,
+        status="RUNNING",
+        input=spelt(compact(input)),
+        started_at=now,
+        revision=run.parent.row.revision,
+        map_run_arn=run.row.arn,
+        item=index,
     )
 
 

@@ -33,18 +33,18 @@ from nbflow.engine.map_run import (
     MapRun,
     Waiting,
     batch,
+    child_row,
     made,
     opened,
     result,
 )
-from nbflow.engine.rows import artifact_row, closing, spelt
-from nbflow.language.paths import compact
+from nbflow.engine.rows import artifact_row, closing
 from nbflow.language.processors import processor
 from nbflow.language.validate import parse
-from nbflow.language.values import Chance, Json
+from nbflow.language.values import Chance
 from nbflow.machine import Machine, distributed, facts, orders
 from nbflow.machine.retries import DATA_LIMIT
-from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
+from nbflow.store.port import Closing, Store, StoreError
 
 MOST_CHILDREN: Final = 1000
 """Children at once, whatever MaxConcurrency allows (AWS: 10,000)."""
@@ -227,7 +227,7 @@ class MapRuns:
         if not run.express and waiting.status != PENDING:
             self._go_on(run, waiting)
             return
-        row = _child_row(run, waiting.number, waiting.input, self._clock.now())
+        row = child_row(run, waiting.number, waiting.input, self._clock.now())
         earlier = self._host.live.get(row.arn)
         if earlier is not None:  # an answer to its attempts would be taken for one to the new child's
             run.held += 1
@@ -301,23 +301,16 @@ class MapRuns:
 
     def _accept(self, run: MapRun) -> None:
         """The ends of EXPRESS children count once they are durable. Raises StoreError."""
-        if not run.accepted:
-            run.accepted, run.ended = run.ended, []
-        if not run.accepted:
-            return
-        text = batch(run.accepted, run.row.redrive_count)
-        now = self._clock.now()
-        rows = [artifact_row(artifact, now) for artifact in made(run.accepted)]
-        if not self._store.put_map_part(run.row.arn, "batch", run.batches, text, rows):
-            self._forget(run)
-            return
-        run.batches += 1
-        for index, child, ended in run.accepted:
-            run.end(index, child, ended.status)
-            run.results[index] = ended
-        run.accepted = []
-        if run.ended:
-            self._accept(run)
+        while run.accepted or run.ended:
+            if not run.accepted:
+                run.accept()
+            text = batch(run.accepted, run.row.redrive_count)
+            now = self._clock.now()
+            rows = [artifact_row(artifact, now) for artifact in made(run.accepted)]
+            if not self._store.put_map_part(run.row.arn, "batch", run.batches, text, rows):
+                self._forget(run)
+                return
+            run.count_accepted()
 
     def _lost(self, run: MapRun, index: int, child: Child, error: BaseException) -> None:
         """A child that this engine has lost: it ended as another process says, or cannot go on. Raises StoreError."""
@@ -372,7 +365,7 @@ class MapRuns:
         """Write the results of a run that has failed, too; whatever becomes of that, it has failed."""
         run.last = _nothing  # not twice
         pending = [each for each in run.waiting if each.status == PENDING]
-        rows = [_child_row(run, each.number, each.input, run.row.started_at) for each in pending]
+        rows = [child_row(run, each.number, each.input, run.row.started_at) for each in pending]
 
         def write() -> None:
             with suppress(StoreError):
@@ -442,19 +435,3 @@ class MapRuns:
 
 def _nothing() -> None:
     """There is nothing to be done after the last child, or it is being done."""
-
-
-def _child_row(run: MapRun, index: int, input: Json, now: float) -> ExecutionRow:
-    named = distributed.child(run.row.arn, index, express=run.express)
-    return ExecutionRow(
-        arn=named.arn,
-        name=named.name,
-        machine_arn=named.machine_arn,
-        definition=run.digest,
-        status="RUNNING",
-        input=spelt(compact(input)),
-        started_at=now,
-        revision=run.parent.row.revision,
-        map_run_arn=run.row.arn,
-        item=index,
-    )

@@ -23,7 +23,7 @@ from nbflow.language.values import Json
 from nbflow.machine import Machine, facts
 from nbflow.machine.records import ExecutionRedriven, MapRunRedriven, TaskSucceeded, decode
 from nbflow.machine.run import Run
-from nbflow.store.port import StoreError
+from nbflow.store.port import PartKind, StoreError
 from nbflow.store.sql import SqlStore
 from nbflow.tasks import function
 from nbflow.tasks.job import Outcome
@@ -513,7 +513,7 @@ def test_an_express_child_waits_until_its_earlier_run_is_gone(holding: Floor) ->
 # --- anywhere
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_a_crash_anywhere_changes_nothing(tmp_path: Path, heir: Heir, seed: int) -> None:
     """Processes die between two turns, again and again; redrives in between. No accepted end is asked for twice."""
     rng = random.Random(seed)
@@ -683,3 +683,24 @@ def test_a_stop_while_the_results_of_a_failed_run_are_written(floor: Floor) -> N
     floor.turns()
     assert (floor.row().status, floor.map_run.status) == ("ABORTED", "ABORTED")
     assert floor.reading == []
+
+
+# --- bounds
+
+
+def test_parts_are_bounded(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database takes no text of any size."""
+    for module in ("chunks", "map_run"):
+        monkeypatch.setattr(f"nbflow.engine.{module}.MOST_CHARACTERS", 30)
+    put, sizes = floor.store.put_map_part, list[tuple[str, int]]()
+
+    def measured(run: str, kind: PartKind, number: int, text: str, *args: Any) -> bool:
+        sizes.append((kind, len(json.loads(text)["inputs"]) if kind == "chunk" else len(json.loads(text))))
+        return put(run, kind, number, text, *args)
+
+    monkeypatch.setattr(floor.store, "put_map_part", measured)
+    floor.map(ItemReader=reader(floor.folder, ["x" * 10] * 7), type="EXPRESS")
+    floor.settle()
+    assert floor.output == ["x" * 10] * 7
+    assert [size for kind, size in sizes if kind == "chunk"] == [3, 3, 1]
+    assert max(size for kind, size in sizes if kind == "batch") == 3
