@@ -194,6 +194,7 @@ class Engine:
         """
         live = Live(row, Machine.rebuilt(definition, self._chance, steps), codes, "", step=len(steps))
         live.started.set_result(None)
+        live.ending = True
         if live.machine.run.ended:
             live.ended.set_result(None)
             return live.ended

@@ -57,9 +57,9 @@ class Leftovers:
     def cancel(self, live: Live, attempt: int) -> bool:
         """Stop the children of the attempt's run, and say that it is Cancelled after the last one.
 
-        False: the attempt is none of a Map Run that has not ended. Raises StoreError.
+        False: the attempt is none of a Map Run that has not ended, or that is somebody else's care. Raises StoreError.
         """
-        if not distributed.has_map_run(live.machine.run.definition):
+        if live.ending or not distributed.has_map_run(live.machine.run.definition):
             return False
         rows = [row for row in self._store.map_runs(live.row.arn) if row.attempt == attempt]
         if not rows or rows[0].status != "RUNNING":

@@ -78,6 +78,8 @@ class Live:
     kept: bool = True
     """Whether the store remembers it. An Express execution lives in memory only."""
     step: int = 0
+    ending: bool = False
+    """It was adopted in order to be ended: whoever asked for that, ends what it has left running."""
     mailbox: deque[Arrival] = field(default_factory=deque)
     wake: float | None = None
     """The earliest of its timers."""
