@@ -185,7 +185,7 @@ class Board:
                 self._wait(visit)
             case r.TaskStarted() | r.TaskSubmitted() | r.TaskSucceeded() | r.TaskFailed() | r.TaskTimedOut():
                 self._wait(visit)
-            case r.MapRunStarted(frame=frame, arn=arn):
+            case r.MapRunStarted(frame=frame, arn=arn) | r.MapRunRedriven(frame=frame, arn=arn):
                 self._recount(frame, record.at)
                 assert visit is not None
                 self.map_runs = {run: name for run, name in self.map_runs.items() if name != visit.name}

@@ -151,6 +151,7 @@ def _take_over(live: Live, fresh: Live) -> list[orders.Order]:
         return [orders.CancelTask(attempt) for attempt in live.machine.run.cancelling]
     live.row, live.codes, live.directory, live.script = fresh.row, fresh.codes, fresh.directory, None
     live.started, live.ended, live.nests = fresh.started, fresh.ended, fresh.nests
+    fresh.machine = live.machine  # whoever has asked, hears by it how this ends
     return []
 
 

@@ -211,6 +211,7 @@ class Engine:
         """
         live = Live(row, self._rebuilt(definition, steps), codes, "", step=len(steps))
         live.started.set_result(None)
+        live.ending = True
         if live.machine.run.ended:
             live.ended.set_result(None)
             return live.ended

@@ -54,8 +54,9 @@ class Hands:
         elif type(order) is orders.RunMap and order.attempt in live.machine.run.attempts:
             self._map_runs.begin(live, order)
         elif type(order) is orders.CancelTask:
+            if order.attempt not in live.submitted and self._map_runs.cancel(live, order.attempt):
+                return  # it says so itself
             gave_up = [pool.cancel(live.row.arn, order.attempt) for pool in self._pools(live)]
-            gave_up.append(self._map_runs.cancel(live.row.arn, order.attempt))
             if any(gave_up) or order.attempt not in live.submitted:
                 live.submitted.discard(order.attempt)
                 self._put(live.row.arn, Arrival(facts.Cancelled(order.attempt)))

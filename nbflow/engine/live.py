@@ -78,6 +78,8 @@ class Live:
     kept: bool = True
     """Whether the store remembers it. An Express execution lives in memory only."""
     step: int = 0
+    ending: bool = False
+    """It was adopted in order to be ended: whoever asked for that, ends what it has left running."""
     mailbox: deque[Arrival] = field(default_factory=deque)
     wake: float | None = None
     """The earliest of its timers."""
@@ -95,6 +97,8 @@ class Live:
     """Done when its first step is durable, or that by which it is redriven."""
     ended: Future[None] = field(default_factory=promise)
     """Done when its end is durable."""
+    gone: list[Callable[[], None]] = field(default_factory=list)
+    """To be done when nothing more is owed to it, or the engine has forgotten it."""
     made: list[Artifact] = field(default_factory=list)
     """What its tasks have put on the shelf, if it is not kept: who has started it, may want to keep that."""
     nests: bool = field(init=False)

@@ -1,65 +1,58 @@
 """Map Runs: the items of a Distributed Map become children, a bounded number of them at once.
 
-A child is an execution like any other: STANDARD ones are durable, with a history of their own, EXPRESS ones live in
-memory. Items are read as a stream, on a thread beside the engine's, some of them ahead of the children. Everything
-else happens on the engine's thread, between its turns: a child's end is told by the future of the execution.
+A child is an execution like any other: STANDARD ones are durable, with a history of their own; of EXPRESS ones, which
+live in memory, the ends are durable, in batches. Items are read as a stream, on a thread beside the engine's, some of
+them ahead of the children. Everything else happens on the engine's thread, between its turns: a child's end is told by
+the future of the execution.
+
+A run that was at work before (in a process that is gone, or until it failed and was redriven) reads its inputs from the
+first one on again, and finds of each child how it is: what has ended stays, what runs goes on, and the rest begins.
+A run ends after its children: so a crash leaves none behind that nobody would end.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from itertools import islice
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from contextlib import suppress
+from functools import partial
+from typing import Final, TypeAlias
 
+from nbflow.engine import children
+from nbflow.engine.chunks import CHUNK, Chunks
 from nbflow.engine.clock import Clock
-from nbflow.engine.live import Arrival, Live
-from nbflow.engine.map_run import Child, Counts, MapRun, opened
-from nbflow.engine.rows import closing, spelt
-from nbflow.language.paths import compact
+from nbflow.engine.leftovers import Host, Leftovers
+from nbflow.engine.live import AlreadyExists, Arrival, Live
+from nbflow.engine.map_results import End, exports, written
+from nbflow.engine.map_run import (
+    PENDING,
+    RUNNING,
+    STUCK,
+    Child,
+    Counts,
+    Ended,
+    MapRun,
+    Waiting,
+    batch,
+    child_row,
+    made,
+    opened,
+    result,
+)
+from nbflow.engine.rows import artifact_row, closing
 from nbflow.language.processors import processor
 from nbflow.language.validate import parse
-from nbflow.language.values import Chance, Json
+from nbflow.language.values import Chance
 from nbflow.machine import Machine, distributed, facts, orders
 from nbflow.machine.retries import DATA_LIMIT
-from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
-from nbflow.tasks.items import inputs, items_of
-from nbflow.tasks.job import Outcome
-from nbflow.tasks.parsing import READER_FAILED
-from nbflow.tasks.places import ItemsFailed, located
-from nbflow.tasks.writing import WRITER_FAILED, ChildResult, transformed, write_results
+from nbflow.store.port import Closing, Store, StoreError
 
 MOST_CHILDREN: Final = 1000
 """Children at once, whatever MaxConcurrency allows (AWS: 10,000)."""
 
-CHUNK: Final = 500
-"""Items that are read at a time; another chunk is asked for when fewer than these wait."""
-
 Spawn: TypeAlias = Callable[[Callable[[], None]], object]
 """Calls a function soon, on a thread that may wait for files and networks."""
 
-_End: TypeAlias = facts.TaskSucceeded | facts.TaskFailed
-
-
-class Host(Protocol):
-    """What a Map Run asks of the engine."""
-
-    def admit(self, live: Live, start: facts.Start) -> None:
-        """Begin an execution. On the engine's thread."""
-        ...
-
-    def put(self, execution: str, arrival: Arrival) -> None: ...
-
-    def later(self, work: Callable[[], None]) -> None:
-        """Do something in the engine's next turn. From any thread."""
-        ...
-
-
-class Chunk(NamedTuple):
-    """What reading has brought."""
-
-    inputs: list[Json]
-    last: bool
-    failed: ItemsFailed | None = None
+_ELSEWHERE: Final = ("States.TaskFailed", "another process has ended the Map Run")
 
 
 class MapRuns:
@@ -72,34 +65,59 @@ class MapRuns:
         self._host = host
         self._spawn = spawn
         self._runs: dict[str, MapRun] = {}
+        self._leftovers = Leftovers(store, clock, chance, host)
 
     # --- from the engine
 
     def begin(self, live: Live, order: orders.RunMap) -> None:
-        """Carry the order out. Raises StoreError; then nothing has been done."""
+        """Carry the order out, or go on with it. Raises StoreError; then nothing has been done."""
+        if order.attempt not in live.machine.run.attempts:
+            return
+        earlier = self._runs.get(order.plan.arn)
+        if earlier is not None:  # it is being ended: AWS, too, does not redrive it before
+            earlier.next = partial(self.begin, live, order)
+            return
         definition = processor(json.loads(self._store.definition(live.row.definition)), order.name)
         text = json.dumps(definition, ensure_ascii=False)
         # The row is in the store already: somebody may have changed its limits before the run could begin.
         row = self._store.map_run(order.plan.arn) or opened(live.row.arn, order, self._clock.now())
-        source = inputs(order, items_of(order, live.directory), self._clock.now, self._chance)
-        run = MapRun(live, order, row, parse(text), self._store.add_definition(text), source)
+        if row.status != "RUNNING":
+            self._host.put(live.row.arn, Arrival(facts.TaskFailed(order.attempt, *_ELSEWHERE)))
+            return
+        express = order.state.item_processor.processor_config.execution_type == "EXPRESS"
+        known, batches = children.known(self._store, row, express=express)
+        digest = self._store.add_definition(text)
+        chunks = Chunks(self._store, order, live.directory, self._clock.now, self._chance)
+        run = MapRun(live, order, row, parse(text), digest, chunks, known, batches)
         self._runs[row.arn] = run
-        self._read(run)
+        try:
+            self._advance(run)
+        except StoreError as error:
+            self._host.again(partial(self._advance, run), error)
 
-    def cancel(self, execution: str, attempt: int) -> bool:
-        """The run is given up: its children are stopped. Raises StoreError."""
-        for run in list(self._runs.values()):
-            if (run.row.execution, run.row.attempt) == (execution, attempt):
-                self._store.put_map_run(run.closed("ABORTED", self._clock.now()))
-                self._stop(run)
+    def cancel(self, live: Live, attempt: int) -> bool:
+        """The run is given up: its children are stopped, and then it is said to be Cancelled.
+
+        False: the attempt is none of a Map Run with children that run. Raises StoreError.
+        """
+        for run in self._runs.values():
+            if run.parent.row.arn == live.row.arn and run.order.attempt == attempt:
+                self._wind_up(run, partial(self._give_up, run))
                 return True
-        return False
+        return self._leftovers.cancel(live, attempt)
 
     def let_go(self, execution: str) -> None:
-        """The execution is no longer this engine's: the children of its runs are stopped."""
-        for run in list(self._runs.values()):
-            if run.row.execution == execution:
-                self._stop(run)
+        """The execution is no longer this engine's, nor are the children of its runs, unless the run has ended."""
+        for run in [run for run in self._runs.values() if run.row.execution == execution]:
+            try:
+                row = self._store.map_run(run.row.arn)
+            except StoreError:
+                row = None
+            if row is None or row.status == "RUNNING":
+                self._forget(run)
+            else:
+                self._wind_up(run, _nothing)
+                del self._runs[run.row.arn]
 
     def refresh(self) -> None:
         """Take over what other processes have changed (UpdateMapRun), or ended. Raises StoreError."""
@@ -111,7 +129,7 @@ class MapRuns:
             if row.status == "RUNNING":
                 self._advance(run)
             else:  # its execution has been, too: that shows when the next step collides
-                self._fail(run, "States.TaskFailed", "another process has ended the Map Run")
+                self._fail(run, *_ELSEWHERE)
 
     def counts(self, arn: str) -> Counts | None:
         """Of a run that is at work here. From any thread."""
@@ -124,55 +142,99 @@ class MapRuns:
 
     # --- items
 
-    def _read(self, run: MapRun) -> None:
-        """Read the next chunk: here, if the items are in memory already."""
-        run.reading = True
-        if run.order.plan.reader is None:
-            self._arrived(run, next_chunk(run.source))
+    def _advance(self, run: MapRun) -> None:
+        """Take in what has been read and what has ended, start the children that there is room for, read on.
+
+        After the last one, finish. Raises StoreError: then it may be called again.
+        """
+        run.soon = False
+        self._accept(run)
+        if run.over:
+            self._settle(run)
             return
+        try:
+            while True:
+                self._take(run)
+                if run.exceeded:
+                    self._fail(run, *distributed.EXCEEDED)
+                if run.over:
+                    return
+                self._start_some(run)
+                if run.whole or run.reading or len(run.waiting) >= CHUNK or not self._read(run):
+                    break
+        except RecursionError:  # the thread that has read it could just hold it
+            self._fail(run, DATA_LIMIT, "The input of a child is nested too deeply.")
+            return
+        if run.whole and not (run.waiting or run.running or run.held or run.ended):
+            self._finish(run)
+
+    def _soon(self, run: MapRun) -> None:
+        """Advance in the next turn, once for all that has happened in this one."""
+        if not run.soon:
+            run.soon = True
+            self._host.later(partial(self._advance, run))
+
+    def _read(self, run: MapRun) -> bool:
+        """Read the next chunk: whether it is here now. Raises StoreError."""
+        run.chunk = run.chunks.recall()
+        if run.chunk is not None:  # there may be many of them: let others have their turn
+            run.reading = True
+            self._host.later(partial(self._arrived, run))
+            return False
+        if not run.chunks.aside:
+            run.chunk = run.chunks.read()
+            return True
+        run.reading = True
 
         def read() -> None:
-            chunk = next_chunk(run.source)
-            self._host.later(lambda: self._arrived(run, chunk))
+            run.chunk = run.chunks.read()
+            self._host.later(partial(self._arrived, run))
 
         self._spawn(read)
+        return False
 
-    def _arrived(self, run: MapRun, chunk: Chunk) -> None:
+    def _arrived(self, run: MapRun) -> None:
         run.reading = False
         if run.over:
-            run.source.close()
+            run.chunks.close()
+        self._advance(run)
+
+    def _take(self, run: MapRun) -> None:
+        """Take in a chunk that has been read, once it is durable. Raises StoreError."""
+        chunk = run.chunk
+        if chunk is None or run.reading:
             return
-        run.take(chunk.inputs)
-        run.whole = chunk.last
+        if chunk.text is not None and not self._store.put_map_part(
+            run.row.arn, "chunk", chunk.number, chunk.text
+        ):
+            self._forget(run)
+            return
+        run.chunk = None
+        run.take(chunk)
         if chunk.failed is not None:
             self._fail(run, chunk.failed.error, chunk.failed.cause)
-        self._advance(run)
 
     # --- children
 
-    def _advance(self, run: MapRun) -> None:
-        """Start the children that there is room for, read on, and finish after the last one."""
-        if run.over:
-            return
-        if run.exceeded:
-            self._fail(run, *distributed.EXCEEDED)
-            return
+    def _start_some(self, run: MapRun) -> None:
         limit = min(run.row.max_concurrency or MOST_CHILDREN, MOST_CHILDREN)
-        try:
-            while run.waiting and len(run.running) < limit:
-                self._start(run, run.begun, run.waiting.popleft())
-                run.begun += 1
-        except RecursionError:  # the thread that has read it could just hold it
-            self._fail(run, DATA_LIMIT, f"The input of child {run.begun} is nested too deeply.")
-            return
-        if not run.whole and not run.reading and len(run.waiting) < CHUNK:
-            self._read(run)
-        elif run.whole and not run.waiting and not run.running:
-            self._finish(run)
+        while run.waiting and len(run.running) < limit:
+            self._start(run, run.waiting[0])
+            run.waiting.popleft()
 
-    def _start(self, run: MapRun, index: int, input: Json) -> None:
-        parent, row = run.parent, _child_row(run, index, input, self._clock.now())
-        context = distributed.constants(parent.machine.run, run.row.arn, index, express=run.express)
+    def _start(self, run: MapRun, waiting: Waiting) -> None:
+        """Begin a child, go on with it, or take it up again. Raises StoreError."""
+        if not run.express and waiting.status != PENDING:
+            self._go_on(run, waiting)
+            return
+        row = child_row(run, waiting.number, waiting.input, self._clock.now())
+        earlier = self._host.live.get(row.arn)
+        if earlier is not None:  # an answer to its attempts would be taken for one to the new child's
+            run.held += 1
+            earlier.gone.append(partial(self._unhold, run, waiting))
+            return
+        parent = run.parent
+        context = distributed.constants(parent.machine.run, run.row.arn, waiting.number, express=run.express)
         live = Live(
             row,
             Machine.of(run.definition, self._chance, parent.machine.has_activity),
@@ -181,111 +243,195 @@ class MapRuns:
             script=parent.script,
             kept=not run.express,
         )
-        run.running[index] = Child(live, run.size(input))
-        live.ended.add_done_callback(lambda ended: self._ended(run, index, live, ended))
-        self._host.admit(live, facts.Start(input, context))
+        self._hear(run, waiting.number, run.begin(waiting, live))
+        self._host.admit(live, facts.Start(waiting.input, context))
 
-    def _ended(self, run: MapRun, index: int, live: Live, ended: "Future[None]") -> None:
+    def _unhold(self, run: MapRun, waiting: Waiting) -> None:
+        run.held -= 1
+        run.waiting.append(waiting)
+        self._advance(run)
+
+    def _go_on(self, run: MapRun, waiting: Waiting) -> None:
+        """A STANDARD child that is there already goes on, or is redriven. Raises StoreError."""
+        arn = distributed.child(run.row.arn, waiting.number, express=False).arn
+        here = self._host.live.get(arn)
+        row = self._store.execution(arn)
+        if row is None:
+            raise StoreError(f"The store does not know the child {arn} of a Map Run any more.")
+        fresh = children.rebuilt(self._store, row, run.parent, self._chance)
+        again = waiting.status != RUNNING
+        live = here if here is not None and not again else fresh
+        child = run.begin(waiting, live)
+        self._hear(run, waiting.number, child)
+        if again:
+            self._host.put(arn, Arrival(facts.Redrive(), redrive=fresh))
+        elif live is fresh and row.status != "RUNNING":  # somebody has ended it meanwhile
+            live.ended.set_result(None)
+        elif live is fresh:
+            self._host.take_in(fresh, stop=run.over)
         if run.over:
+            self._host.put(arn, Arrival(facts.Stop()))
+
+    def _hear(self, run: MapRun, index: int, child: Child) -> None:
+        """Hear how the child ends. A redrive that is refused has not even been started."""
+        live = child.live
+        live.ended.add_done_callback(lambda ended: self._ended(run, index, child, ended))
+        if child.before not in (PENDING, RUNNING):
+            live.started.add_done_callback(lambda started: self._refused(run, index, child, started))
+
+    def _refused(self, run: MapRun, index: int, child: Child, started: "Future[None]") -> None:
+        if started.exception() is not None:
+            self._ended(run, index, child, started)
+
+    def _ended(self, run: MapRun, index: int, child: Child, ended: "Future[None]") -> None:
+        if run.running.get(index) is not child:
             return
         error = ended.exception()
-        end = closing(live.machine.run) if error is None else self._lost(live, error)
-        run.end(index, live.row, end)
-        run.made += live.made
-        self._host.later(lambda: self._advance(run))
+        if error is not None:
+            self._host.later(partial(self._lost, run, index, child, error))
+            return
+        self._count(run, index, child, closing(child.live.machine.run))
+        self._soon(run)
 
-    def _lost(self, live: Live, error: BaseException) -> Closing:
-        """How a child ended that this engine has lost: as another process says, or it could not go on."""
-        try:
-            row = self._store.execution(live.row.arn) if live.kept else None
-        except StoreError:
-            row = None
-        if row is None or row.status == "RUNNING":
-            return Closing("FAILED", None, "States.Runtime", str(error), self._clock.now())
-        return Closing(row.status, row.output, row.error, row.cause, row.stopped_at)
+    def _count(self, run: MapRun, index: int, child: Child, end: Closing) -> None:
+        if run.express:
+            run.ended.append(Ended(index, child, result(child.live.row, end)))
+        else:
+            run.end(index, child, end.status)
+
+    def _accept(self, run: MapRun) -> None:
+        """The ends of EXPRESS children count once they are durable. Raises StoreError."""
+        while run.accepted or run.ended:
+            if not run.accepted:
+                run.accept()
+            text = batch(run.accepted, run.row.redrive_count)
+            now = self._clock.now()
+            rows = [artifact_row(artifact, now) for artifact in made(run.accepted)]
+            if not self._store.put_map_part(run.row.arn, "batch", run.batches, text, rows):
+                self._forget(run)
+                return
+            run.count_accepted()
+
+    def _lost(self, run: MapRun, index: int, child: Child, error: BaseException) -> None:
+        """A child that this engine has lost: it ended as another process says, or cannot go on. Raises StoreError."""
+        if run.running.get(index) is not child or self._runs.get(run.row.arn) is not run:
+            return
+        row = self._store.execution(child.live.row.arn) if child.live.kept else None
+        if row is not None and row.status == RUNNING and isinstance(error, AlreadyExists):
+            parent = self._store.execution(run.row.execution)
+            if parent is None or parent.steps > run.parent.step:
+                self._forget(run)
+                return
+            del run.running[index]
+            self._go_on(run, Waiting(index, None, child.items, RUNNING))
+            return
+        end = Closing("FAILED", None, "States.Runtime", str(error), self._clock.now())
+        if row is not None and row.status != RUNNING:
+            end = Closing(row.status, row.output, row.error, row.cause, row.stopped_at)
+            if child.before not in (PENDING, RUNNING) and row.redrive_count == child.live.row.redrive_count:
+                run.tally.add(STUCK, child.items)
+        self._count(run, index, child, end)
+        self._advance(run)
 
     # --- the end
 
     def _finish(self, run: MapRun) -> None:
         run.over = True
-        writer = run.order.plan.writer
-        if writer is None or writer["Resource"] is None:
-            self._answer(run, _written(run))
+        if run.express and not exports(run):
+            self._answer(run, written(self._store, run))
             return
 
         def write() -> None:
-            end = _written(run)
-            self._host.later(lambda: self._answer(run, end))
+            try:
+                end = written(self._store, run)
+            except StoreError as error:
+                self._host.again(partial(self._write_again, run), error)
+            else:
+                self._host.later(partial(self._answer, run, end))
 
         self._spawn(write)
 
+    def _write_again(self, run: MapRun) -> None:
+        if run.last is None:
+            self._finish(run)
+
     def _fail(self, run: MapRun, error: str, cause: str | None) -> None:
-        self._answer(run, facts.TaskFailed(run.row.attempt, error, cause))
-        self._stop(run)
+        if not run.over:
+            end = facts.TaskFailed(run.order.attempt, error, cause)
+            export = exports(run) and error == distributed.EXCEEDED[0]
+            self._wind_up(run, partial(self._export if export else self._answer, run, end))
 
-    def _answer(self, run: MapRun, end: _End) -> None:
-        """Tell the parent; its next step records the end of the run, too."""
-        run.over = True
-        if self._runs.pop(run.row.arn, None) is None:  # given up, while its results were written
+    def _export(self, run: MapRun, end: facts.TaskFailed) -> None:
+        """Write the results of a run that has failed, too; whatever becomes of that, it has failed."""
+        run.last = _nothing  # not twice
+        pending = [each for each in run.waiting if each.status == PENDING]
+        rows = [child_row(run, each.number, each.input, run.row.started_at) for each in pending]
+
+        def write() -> None:
+            with suppress(StoreError):
+                written(self._store, run, rows)
+            self._host.later(partial(self._answer, run, end))
+
+        self._spawn(write)
+
+    def _wind_up(self, run: MapRun, last: Callable[[], None]) -> None:
+        """Stop the children. After the last one, do this."""
+        if not run.reading:
+            run.chunks.close()
+        if run.last is None:
+            run.left = [] if run.express else run.unreached()
+            for child in run.running.values():
+                self._host.put(child.live.row.arn, Arrival(facts.Stop()))
+        run.over, run.last = True, last
+        if run.running or run.left or run.ended or run.accepted:
+            self._soon(run)
+        else:
+            last()
+
+    def _settle(self, run: MapRun) -> None:
+        """The run is being ended: stop what was not at work here, and look whether all have ended.
+
+        Raises StoreError.
+        """
+        if run.last is None:
             return
-        status = "SUCCEEDED" if isinstance(end, facts.TaskSucceeded) else "FAILED"
-        outcome = Outcome(run.row.execution, run.row.attempt, artifacts=tuple(run.made))
-        arrival = Arrival(end, outcome, map_run=run.closed(status, self._clock.now()))
-        self._host.put(run.row.execution, arrival)
+        while run.left:
+            known = run.known.pop(run.left[-1], None)
+            items = next((each.items for each in run.waiting if each.number == run.left[-1]), 1)
+            self._go_on(run, Waiting(run.left[-1], None, items, known.status if known else RUNNING))
+            run.left.pop()
+        if not (run.running or run.ended or run.accepted):
+            run.last()
 
-    def _stop(self, run: MapRun) -> None:
+    def _answer(self, run: MapRun, end: End) -> None:
+        """Tell the parent; its next step records the end of the run, too."""
+        status = "SUCCEEDED" if isinstance(end, facts.TaskSucceeded) else "FAILED"
+        self._close(run, end, status)
+
+    def _give_up(self, run: MapRun) -> None:
+        self._close(run, facts.Cancelled(run.order.attempt), "ABORTED")
+
+    def _close(self, run: MapRun, end: facts.Fact, status: str) -> None:
+        if self._runs.get(run.row.arn) is not run:  # given up, while its results were written
+            return
         run.over = True
+        del self._runs[run.row.arn]
+        arrival = Arrival(end, map_run=run.closed(status, self._clock.now()))
+        self._host.put(run.parent.row.arn, arrival)
+        if run.next is not None:
+            self._host.later(run.next)
+
+    def _forget(self, run: MapRun) -> None:
+        """The run is another engine's, and so are its children."""
+        run.over, run.last, run.ended, run.accepted = True, None, [], []
         self._runs.pop(run.row.arn, None)
         if not run.reading:
-            run.source.close()
-        for child in list(run.running.values()):
-            self._host.put(child.live.row.arn, Arrival(facts.Stop()))
+            run.chunks.close()
+        running, run.running = run.running, {}
+        for child in running.values():
+            error = AlreadyExists(f"execution {child.live.row.arn} is another engine's, with its Map Run")
+            self._host.drop(child.live, error)
 
 
-def next_chunk(source: Iterator[Json]) -> Chunk:
-    """Read on. Whatever goes wrong is in the answer."""
-    try:
-        found = list(islice(source, CHUNK))
-    except ItemsFailed as failed:
-        return Chunk([], True, failed)
-    except Exception as error:  # noqa: BLE001  # of a file system's or a format's library
-        return Chunk([], True, ItemsFailed(READER_FAILED, f"{type(error).__name__}: {error}"))
-    return Chunk(found, len(found) < CHUNK)
-
-
-def _written(run: MapRun) -> _End:
-    """The end of a run whose children have all ended: the results become the state's output, or files."""
-    writer = run.order.plan.writer
-    results = [run.results[index] for index in sorted(run.results)]
-    try:
-        output = _output(run, writer, results)
-    except ItemsFailed as failed:
-        return facts.TaskFailed(run.row.attempt, failed.error, failed.cause)
-    except Exception as error:  # noqa: BLE001  # of a file system's library
-        return facts.TaskFailed(run.row.attempt, WRITER_FAILED, f"{type(error).__name__}: {error}")
-    return facts.TaskSucceeded(run.row.attempt, output)
-
-
-def _output(run: MapRun, writer: Json, results: list[ChildResult]) -> Json:
-    """Without a ResultWriter, the outputs of those that succeeded, in the items' order."""
-    if writer is None:
-        return [json.loads(each.output) for each in results if each.output is not None]
-    if writer["Resource"] is None:
-        return transformed(results, writer["WriterConfig"])
-    parameters = located(writer["Parameters"], run.parent.directory)
-    return write_results(parameters, writer["WriterConfig"], run.row.arn, iter(results))
-
-
-def _child_row(run: MapRun, index: int, input: Json, now: float) -> ExecutionRow:
-    named = distributed.child(run.row.arn, index, express=run.express)
-    return ExecutionRow(
-        arn=named.arn,
-        name=named.name,
-        machine_arn=named.machine_arn,
-        definition=run.digest,
-        status="RUNNING",
-        input=spelt(compact(input)),
-        started_at=now,
-        revision=run.parent.row.revision,
-        map_run_arn=run.row.arn,
-    )
+def _nothing() -> None:
+    """There is nothing to be done after the last child, or it is being done."""

@@ -4,23 +4,14 @@ One of them is rebuilt from its journal when it is due, or when the inbox holds 
 few, all stay: to rebuild one takes about a millisecond.
 """
 
-import json
-from functools import lru_cache
 from math import inf
 from typing import Final
 
 from nbflow.engine.clock import Clock
 from nbflow.engine.live import Live
-from nbflow.engine.rows import code_of
-from nbflow.language import model
 from nbflow.language.integrations import integration
-from nbflow.language.validate import parse
-from nbflow.language.values import Chance
-from nbflow.machine import Machine, orders
-from nbflow.machine.records import decode
-from nbflow.machine.turn import HasActivity
+from nbflow.machine import orders
 from nbflow.store.port import ExecutionRow, Store
-from nbflow.tasks.job import Code
 
 MOST_AWAKE: Final = 1000
 """Executions that are kept in memory, though they may have nothing to do."""
@@ -100,33 +91,6 @@ class Sleepers:
         """These are live again. Raises StoreError."""
         self._store.wake([row.arn for row in rows], self._owner)
         self.look()
-
-
-def rebuilt(store: Store, row: ExecutionRow, chance: Chance, has_activity: HasActivity) -> Live:
-    """The execution as its journal has left it. Raises StoreError."""
-    definition = _parsed(store.definition(row.definition))
-    steps = [decode(step.records, step.format) for step in store.journal(row.arn)]
-    machine = Machine.rebuilt(definition, chance, steps, has_activity)
-    live = Live(row, machine, _codes(store, row), row.directory or "", step=len(steps))
-    live.started.set_result(None)
-    return live
-
-
-@lru_cache(128)
-def _parsed(definition: str) -> model.StateMachine:
-    return parse(definition)
-
-
-def _codes(store: Store, row: ExecutionRow) -> dict[str, Code]:
-    """What does its tasks, as recorded."""
-    bound = json.loads(row.bindings or "{}")
-    contents = store.codes({each["sha256"] for each in bound.values()}) if bound else {}
-    nested = {name: Code("nested", name, "", b"") for name, each in bound.items() if each["kind"] == "nested"}
-    return nested | {
-        name: code_of(each, contents[each["sha256"]])
-        for name, each in bound.items()
-        if each["sha256"] in contents
-    }
 
 
 def _waits(order: orders.RunTask) -> bool:

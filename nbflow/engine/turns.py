@@ -19,13 +19,14 @@ from nbflow.engine.clock import Clock
 from nbflow.engine.decide import decide
 from nbflow.engine.hands import Hands
 from nbflow.engine.lease import Lease
-from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live, tokens_of
+from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live, Owed, tokens_of
 from nbflow.engine.map_runs import MapRuns, Spawn
 from nbflow.engine.outside import Outside
-from nbflow.engine.sleepers import Sleepers, rebuilt
+from nbflow.engine.rebuilding import rebuilt, recorded_codes
+from nbflow.engine.sleepers import Sleepers
 from nbflow.errors import NbflowError
 from nbflow.language.values import Chance
-from nbflow.machine import Machine, facts
+from nbflow.machine import Machine, facts, orders
 from nbflow.machine.records import decode
 from nbflow.machine.turn import HasActivity
 from nbflow.pools.port import Pool
@@ -68,7 +69,7 @@ class Turns:
         self._with_mail: dict[str, Live] = {}
         self._undone: list[Decided] = []
         """What the store refused."""
-        self._owed: deque[Decided] = deque()
+        self._owed: deque[tuple[Live, deque[Owed]]] = deque()
         """What is durable and not carried out yet."""
         self._paused_until = 0.0
         """When the refused and the owed are tried again."""
@@ -78,6 +79,8 @@ class Turns:
         self.map_runs = MapRuns(store, clock, chance, self, spawn)
         self.hands = Hands(store, shelf, ordinary, scattered, self.map_runs, self.put)
         self._later: deque[Callable[[], None]] = deque()
+        self._unable: deque[Callable[[], None]] = deque()
+        """Work of Map Runs that the store has refused."""
         self._unheard: list[int] = []
         """Inbox rows that have changed nothing."""
         self._unsettled: list[tuple[str, Arrival]] = []
@@ -93,9 +96,29 @@ class Turns:
         self.live[live.row.arn] = live
         self.put(live.row.arn, Arrival(start))
 
+    def take_in(self, live: Live, *, stop: bool = False) -> None:
+        """Go on with an execution that is as its journal has left it, or take it in to stop it. Raises StoreError."""
+        self.live[live.row.arn] = live
+        self.outside.adopt(live.row.arn)
+        live.started.set_result(None)
+        owed: deque[Owed] = deque()
+        for order in [] if stop else live.machine.outstanding():
+            if type(order) is orders.WakeAt:
+                self._arm(live, order.due)
+            else:
+                owed.append(order)
+        self._owed.append((live, owed))
+
     def later(self, work: Callable[[], None]) -> None:
-        """Do something in the next turn. From any thread."""
+        """Do something in the next turn. From any thread. If it raises StoreError, it is tried again."""
         self._later.append(work)
+        self._arrived()
+
+    def again(self, work: Callable[[], None], error: StoreError) -> None:
+        """The store has refused: do it in a while. From any thread."""
+        _log.warning("%s A Map Run waits, and is tried again.", error)
+        self._unable.append(work)
+        self._paused_until = self._clock.now() + PAUSE
         self._arrived()
 
     @property
@@ -115,7 +138,7 @@ class Turns:
             dues.append(max(self.outside.next_due, self._paused_until))
         if self.sleepers.next_due not in (None, inf):
             dues.append(max(self.sleepers.next_due, self._paused_until))
-        if self._undone or self._owed or self.outside.changed:
+        if self._undone or self._owed or self.outside.changed or self._unable:
             dues.append(self._paused_until)
         return min(dues, default=None)
 
@@ -147,6 +170,7 @@ class Turns:
         for future in (live.started, live.ended):
             if not future.done():
                 future.set_exception(error)
+        self._later += live.gone
 
     def _turn_away(self, live: Live, error: NbflowError) -> None:
         """Empty the mailbox, and tell those who ask for a redrive."""
@@ -175,8 +199,14 @@ class Turns:
     def _deliver(self) -> None:
         """Sort what has arrived, and the timers that are due, into the mailboxes."""
         now = self._clock.now()
+        while self._unable and now >= self._paused_until:
+            self._later.append(self._unable.popleft())
         while self._later:
-            self._later.popleft()()
+            work = self._later.popleft()
+            try:
+                work()
+            except StoreError as error:
+                self.again(work, error)
         if now >= self._paused_until and self._something_outside(now):
             self._listen()
         while self._timers and self._timers[0][0] <= now:
@@ -226,7 +256,9 @@ class Turns:
 
     def _take_in(self, row: ExecutionRow) -> None:
         """Have an execution in memory again, which is this engine's. Raises StoreError."""
-        live = rebuilt(self._store, row, self._chance, self._has_activity)
+        codes = recorded_codes(self._store, row)
+        live = rebuilt(self._store, row, self._chance, self._has_activity, codes, row.directory or "")
+        live.started.set_result(None)
         self.outside.watch_all(live)
         self.live[row.arn] = live
         self.put(row.arn, Arrival(facts.Tick()))
@@ -396,7 +428,7 @@ class Turns:
         live = made.live
         live.step += 1
         live.refusals = 0
-        self._owed.append(made)
+        self._owed.append((live, made.orders))
         if not live.started.done():
             live.started.set_result(None)
         self._bus.publish(live.row.arn, made.records)
@@ -416,7 +448,7 @@ class Turns:
         if self._owed and not self._is_ours():
             return
         while self._owed and self._clock.now() >= self._paused_until:
-            live, owed = self._owed[0].live, self._owed[0].orders
+            live, owed = self._owed[0]
             try:
                 while owed and self.live.get(live.row.arn) is live:
                     self.hands.carry_out(live, owed[0])
@@ -453,6 +485,7 @@ class Turns:
     def _dismiss(self, live: Live) -> None:
         """It has ended, and nothing is owed. Who has asked to redrive it meanwhile is to look at what it is now."""
         del self.live[live.row.arn]
+        self._later += live.gone
         self._with_mail.pop(live.row.arn, None)
         self._unheard += [arrival.inbox for arrival in live.mailbox if arrival.inbox is not None]
         self._turn_away(live, AlreadyExists(f"execution {live.row.arn} has gone on meanwhile"))

@@ -33,6 +33,7 @@ def set_aside(run: Run, frame: Frame) -> None:
     if frame.attempt is not None:
         del run.attempts[frame.attempt]
         run.cancelling[frame.attempt] = None
+        frame.unfinished = frame.map_run
         frame.attempt = frame.arguments = frame.token = frame.map_run = None
         frame.started = frame.submitted = False
     run.ready.pop(frame.id, None)
@@ -63,7 +64,7 @@ def take_up(run: Run, id: int, last: int) -> None:
     frame.last = last
     frame.retries = {}
     if frame.error == DATA_LIMIT:
-        frame.result = None
+        frame.result = frame.unfinished = None
         drop_fork(run, frame)
     frame.error = frame.cause = None
     if frame.phase == "WAITING":

@@ -6,7 +6,7 @@ the run has the id of its MapRunStarted event, and is answered like an attempt.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple, TypeGuard
 
@@ -25,6 +25,17 @@ _NONE: Final[Mapping[str, Json]] = {}
 def is_distributed(state: model.AnyState) -> TypeGuard[model.Map]:
     """Whether the state's iterations are executions of their own."""
     return isinstance(state, model.Map) and state.item_processor.processor_config.mode == "DISTRIBUTED"
+
+
+def has_map_run(scope: model.Branch) -> bool:
+    """Whether a state in it, or below, is a Distributed Map."""
+    for state in scope.states.values():
+        inner: Sequence[model.Branch] = ()
+        if isinstance(state, model.Map | model.Parallel):
+            inner = [state.item_processor] if isinstance(state, model.Map) else state.branches
+        if is_distributed(state) or any(has_map_run(branch) for branch in inner):
+            return True
+    return False
 
 
 def enter(turn: Turn, frame: Frame, state: model.Map, items: list[Json]) -> Failure | None:

@@ -9,6 +9,7 @@ from nbflow.language.values import Json
 from nbflow.machine import records as r
 from nbflow.machine.aside import drop_fork, refresh, set_aside, set_due, take_up
 from nbflow.machine.context import LIMITS
+from nbflow.machine.retries import DATA_LIMIT, TERMINAL
 from nbflow.machine.run import Fork, Frame, Run, Status
 
 ROOT: Final = 0
@@ -25,6 +26,9 @@ HIDDEN: Final = frozenset(
     }
 )
 """Records that AWS never shows; they take no event id."""
+
+STARTS_OVER: Final = frozenset({DATA_LIMIT, TERMINAL})
+"""Errors of a Map Run after which a redrive starts a new one (AWS guide, "Redriving Map Runs": eligibility)."""
 
 _OF_BRANCHES: Final = frozenset({r.BranchStarted, r.BranchSucceeded, r.BranchFailed, r.BranchAborted})
 
@@ -99,7 +103,7 @@ def _state_exited(run: Run, record: r.StateExited) -> None:
     if record.assigned:
         frame.variables = {**frame.variables, **record.assigned}
     frame.last = run.last_event
-    frame.due = frame.result = frame.arguments = None
+    frame.due = frame.result = frame.arguments = frame.unfinished = None
     drop_fork(run, frame)
     frame.entered = 0
     if frame.retries:
@@ -187,7 +191,7 @@ def _retry_scheduled(run: Run, record: r.RetryScheduled) -> None:
     frame.phase = "BACKOFF"
     set_due(run, frame, record.due)
     frame.retries = {**frame.retries, record.retrier: frame.retries.get(record.retrier, 0) + 1}
-    frame.result = None
+    frame.result = frame.unfinished = None
     drop_fork(run, frame)
     refresh(run, frame)
 
@@ -290,10 +294,22 @@ def _map_started(run: Run, record: r.MapStarted) -> None:
 
 def _map_run_started(run: Run, record: r.MapRunStarted) -> None:
     frame = run.frames[record.frame]
+    frame.map_redrives = 0
+    _map_run_ordered(run, frame, record)
+
+
+def _map_run_redriven(run: Run, record: r.MapRunRedriven) -> None:
+    frame = run.frames[record.frame]
+    assert frame.unfinished is not None
+    frame.map_redrives += 1
+    _map_run_ordered(run, frame, frame.unfinished)
+
+
+def _map_run_ordered(run: Run, frame: Frame, plan: r.MapRunStarted) -> None:
     frame.phase = "TASK"
     frame.last = frame.attempt = run.last_event
-    frame.map_run = record
-    frame.arguments = _payload(frame, record.items, record.origin)
+    frame.map_run, frame.unfinished = plan, None
+    frame.arguments = _payload(frame, plan.items, plan.origin)
     run.attempts[run.last_event] = frame.id
 
 
@@ -304,7 +320,10 @@ def _map_run_succeeded(run: Run, record: r.MapRunSucceeded) -> None:
 
 
 def _map_run_failed(run: Run, record: r.MapRunFailed) -> None:
-    _end_attempt(run, run.frames[record.frame])
+    frame = run.frames[record.frame]
+    plan = frame.map_run
+    _end_attempt(run, frame)
+    frame.unfinished = None if record.error in STARTS_OVER else plan
 
 
 def _fork_succeeded(run: Run, record: r.ForkSucceeded) -> None:
@@ -394,6 +413,7 @@ _EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
     r.ForkStarted: _fork_started,
     r.MapStarted: _map_started,
     r.MapRunStarted: _map_run_started,
+    r.MapRunRedriven: _map_run_redriven,
     r.MapRunSucceeded: _map_run_succeeded,
     r.MapRunFailed: _map_run_failed,
     r.BranchStarted: _branch_started,

@@ -187,11 +187,16 @@ def _map_started(run: Run, record: r.MapStarted) -> Described:
     return "MapStateStarted", {"length": record.length}
 
 
-def _map_run(run: Run, record: r.MapRunStarted | r.MapRunSucceeded | r.MapRunFailed) -> Described:
+def _map_run(
+    run: Run, record: r.MapRunStarted | r.MapRunRedriven | r.MapRunSucceeded | r.MapRunFailed
+) -> Described:
     if isinstance(record, r.MapRunSucceeded):
         return "MapRunSucceeded", None
     if isinstance(record, r.MapRunFailed):
         return "MapRunFailed", {"error": record.error, "cause": record.cause}
+    if isinstance(record, r.MapRunRedriven):
+        count = run.frames[record.frame].map_redrives + 1
+        return "MapRunRedriven", {"mapRunArn": record.arn, "redriveCount": count}
     return "MapRunStarted", {"mapRunArn": record.arn}
 
 
@@ -224,6 +229,7 @@ _DESCRIBE: Final[dict[type[Any], Callable[[Run, Any], Described]]] = {
     r.ForkFailed: _fork,
     r.MapStarted: _map_started,
     r.MapRunStarted: _map_run,
+    r.MapRunRedriven: _map_run,
     r.MapRunSucceeded: _map_run,
     r.MapRunFailed: _map_run,
     r.BranchStarted: _iteration,

@@ -32,7 +32,11 @@ class RunTask(Struct, frozen=True):
 
 
 class RunMap(Struct, frozen=True):
-    """Do a Map Run: read the items, run a child for each, and answer with TaskSucceeded or TaskFailed."""
+    """Do a Map Run: read the items, run a child for each, and answer with TaskSucceeded or TaskFailed.
+
+    Of one that has been at work before, the children are there already: those that run go on, and those that have
+    ended stay, but that each redrive takes up once more those that did not succeed.
+    """
 
     attempt: int
     name: str
@@ -45,6 +49,8 @@ class RunMap(Struct, frozen=True):
     """The state's raw input, and below its variables and context object: what ItemSelector sees."""
     variables: dict[str, Json]
     context: dict[str, Json]
+    redrives: int = 0
+    """How often the run has been redriven."""
 
 
 class CancelTask(Struct, frozen=True):

@@ -189,6 +189,14 @@ class MapRunStarted(_Record, frozen=True):
     """``{"Resource", "Parameters", "WriterConfig"}``"""
 
 
+class MapRunRedriven(_Record, frozen=True):
+    """A Map Run that had ended without success goes on, by the plan of its MapRunStarted, as another attempt."""
+
+    at: float
+    frame: int
+    arn: str
+
+
 class MapRunSucceeded(_Record, frozen=True):
     at: float
     frame: int
@@ -306,6 +314,7 @@ Record: TypeAlias = (
     | ForkStarted
     | MapStarted
     | MapRunStarted
+    | MapRunRedriven
     | MapRunSucceeded
     | MapRunFailed
     | BranchStarted

@@ -96,6 +96,10 @@ class Frame:
     fork: Fork | None = None
     map_run: MapRunStarted | None = None
     """The plan of the Map Run that is under way (an attempt like a task's)."""
+    unfinished: MapRunStarted | None = None
+    """The plan of the state's Map Run that has ended without success: a redrive goes on with it."""
+    map_redrives: int = 0
+    """How often the Map Run has been redriven."""
     item: Json = None
     """Map iterations: the item, for ``$$.Map.Item``."""
     error: str | None = None

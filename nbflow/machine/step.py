@@ -107,6 +107,7 @@ def _ordered(run: Run, attempt: int) -> orders.RunTask | orders.RunMap:
             frame.data,
             frame.variables,
             context_object(run, frame),
+            frame.map_redrives,
         )
     return orders.RunTask(
         attempt,
@@ -135,6 +136,10 @@ def _expected(run: Run, frame: Frame) -> tuple[str, ...]:
     return state.expected + _expected(run, run.frames[frame.parent])
 
 
+_ORDERING: Final = frozenset({records.TaskScheduled, records.MapRunStarted, records.MapRunRedriven})
+"""What orders an attempt."""
+
+
 def _new_orders(turn: Turn, cancelling_before: int) -> list[orders.Order]:
     """The orders that this turn adds to what was outstanding before it, and when the execution is to be woken next."""
     run = turn.run
@@ -142,8 +147,8 @@ def _new_orders(turn: Turn, cancelling_before: int) -> list[orders.Order]:
     said = 0
     for record in turn.records:
         # Not isinstance: msgspec's metaclass makes it several times slower, and this is walked for every record.
-        if type(record) is records.TaskScheduled or type(record) is records.MapRunStarted:
-            frame = run.frames.get(record.frame)
+        if type(record) in _ORDERING:
+            frame = run.frames.get(record.frame)  # type: ignore[union-attr]  # those have one
             if frame is not None and frame.attempt is not None:
                 new.append(_ordered(run, frame.attempt))
         elif type(record) is records.TaskCancelled:
@@ -274,13 +279,15 @@ def _redrive(turn: Turn, fact: facts.Redrive) -> None:
 def _go_on(turn: Turn, frame: Frame) -> None:
     """A frame has been taken up again: its handler acts once more, though the state is not entered again.
 
-    A Parallel or Map whose branches had all succeeded is left with their results.
+    A Parallel or Map whose branches had all succeeded is left with their results. A Map Run goes on.
     """
     if frame.phase != "ENTERED":
         return
     state = frame.current
     if isinstance(state, model.Map | model.Parallel) and frame.result is not None:
         _settle(turn, frame, _leave_work(turn, frame))
+    elif frame.unfinished is not None:
+        turn.emit(records.MapRunRedriven(turn.now, frame.id, frame.unfinished.arn))
     else:
         _settle(turn, frame, ENTER[type(state)](turn, frame, state))
 

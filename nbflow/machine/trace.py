@@ -29,7 +29,7 @@ class Attempt:
     """One attempt at a task, or one Map Run."""
 
     id: int
-    """The event id of its TaskScheduled (under which its log is stored) or MapRunStarted."""
+    """The event id of its TaskScheduled (under which its log is stored), MapRunStarted or MapRunRedriven."""
     started_at: float
     ended_at: float | None = None
     error: str | None = None
@@ -124,7 +124,7 @@ class Trace:
             parent.branch_status[index] = "RUNNING"
             self._taken_up(record.frame)
             return parent
-        elif isinstance(record, r.TaskScheduled | r.MapRunStarted) and visit is not None:
+        elif isinstance(record, r.TaskScheduled | r.MapRunStarted | r.MapRunRedriven) and visit is not None:
             waits: WaitsFor = ""
             if isinstance(record, r.TaskScheduled) and integration(record.resource).family == "Activity":
                 waits = "a worker"
@@ -153,7 +153,9 @@ class Trace:
                 visit.retry_due = record.due
                 _abort_below(visit, record.at)
                 return visit
-            case r.TaskScheduled() | r.ForkStarted() | r.MapStarted() | r.MapRunStarted():
+            case (
+                r.TaskScheduled() | r.ForkStarted() | r.MapStarted() | r.MapRunStarted() | r.MapRunRedriven()
+            ):
                 visit = self._current[record.frame]
                 visit.error = visit.cause = visit.retry_due = None
                 visit.failed = False
@@ -162,8 +164,8 @@ class Trace:
                     visit.branches, visit.branch_status = {}, {}
                 elif isinstance(record, r.MapStarted):
                     visit.total, visit.counted = record.length, None
-                elif isinstance(record, r.MapRunStarted):
-                    visit.map_run = record.arn
+                elif isinstance(record, r.MapRunStarted | r.MapRunRedriven):
+                    visit.map_run, visit.counted = record.arn, None
                 return visit
             case r.BranchSucceeded() | r.BranchFailed() | r.BranchAborted():
                 return self._branch_ended(record)

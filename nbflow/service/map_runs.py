@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from nbflow.engine.map_run import AGAIN, PENDING, RUNNING, STUCK
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.service.arns import check_arn
@@ -14,8 +15,8 @@ from nbflow.service.parameters import DEFAULT_RESULTS, page, without_none
 from nbflow.store.port import MapRunRow
 
 _COUNTS: Final = {
-    "pending": "PENDING",
-    "running": "RUNNING",
+    "pending": PENDING,
+    "running": RUNNING,
     "succeeded": "SUCCEEDED",
     "failed": "FAILED",
     "timedOut": "TIMED_OUT",
@@ -60,7 +61,8 @@ def describe_map_run(desk: Desk, map_run_arn: str) -> dict[str, Json]:
             "toleratedFailureCount": row.tolerated_count or 0,
             "itemCounts": _shown(counts["items"], exported),
             "executionCounts": _shown(counts["executions"], exported),
-            "redriveCount": 0,
+            "redriveCount": row.redrive_count,
+            "redriveDate": row.redrive_date,
         }
     )
 
@@ -68,8 +70,8 @@ def describe_map_run(desk: Desk, map_run_arn: str) -> dict[str, Json]:
 def progress(desk: Desk, map_run_arn: str) -> tuple[int, int]:
     """How many items have ended, of how many that are known of. Raises ApiError InvalidArn or ResourceNotFound."""
     items = _counts(desk, map_run_of(desk, map_run_arn))["items"]
-    total = sum(items.values())
-    return total - items.get("RUNNING", 0) - items.get("PENDING", 0), total
+    total = sum(items.get(status, 0) for status in (*_COUNTS.values(), AGAIN))
+    return total - sum(items.get(status, 0) for status in (RUNNING, PENDING, AGAIN)), total
 
 
 def update_map_run(
@@ -120,14 +122,14 @@ def _counts(desk: Desk, row: MapRunRow) -> Mapping[str, Mapping[str, int]]:
 
 
 def _shown(counts: Mapping[str, int], exported: bool) -> dict[str, Json]:
-    """AWS, MapRunItemCounts and MapRunExecutionCounts."""
+    """AWS, MapRunItemCounts and MapRunExecutionCounts. What waits to be redriven, is counted as that only."""
     shown = {name: counts.get(status, 0) for name, status in _COUNTS.items()}
-    total = sum(shown.values())
+    total = sum(shown.values()) + counts.get(AGAIN, 0)
     failed = shown["failed"] + shown["timedOut"] + shown["aborted"]
     return {
         **shown,
         "total": total,
         "resultsWritten": shown["succeeded"] + failed if exported else 0,
-        "failuresNotRedrivable": 0,
-        "pendingRedrive": 0,
+        "failuresNotRedrivable": counts.get(STUCK, 0),
+        "pendingRedrive": counts.get(AGAIN, 0),
     }

@@ -8,7 +8,7 @@ the execution waits as it is, and the reason is told: another process may be abl
 import json
 
 from nbflow.engine.live import AlreadyExists, Script
-from nbflow.engine.rows import code_of
+from nbflow.engine.rebuilding import recorded_codes
 from nbflow.errors import NbflowError
 from nbflow.language import model
 from nbflow.machine.records import Record, TaskScheduled, decode
@@ -39,10 +39,18 @@ def interrupted(desk: Desk, due: float | None = None) -> list[ExecutionRow]:
 
 def keeper(desk: Desk, row: ExecutionRow) -> str | None:
     """The process that goes on with an execution, in words; None if it is interrupted, or over."""
-    if row.owner is None or row.owner not in desk.engine.alive():
+    owner = _whose(desk, row).owner
+    if owner is None or owner not in desk.engine.alive():
         return None
-    host, pid, _ = row.owner.rsplit(":", 2)
+    host, pid, _ = owner.rsplit(":", 2)
     return f"process {pid} on {host}"
+
+
+def _whose(desk: Desk, row: ExecutionRow) -> ExecutionRow:
+    """The child of a Map Run belongs to whoever has the execution whose Map it is."""
+    run = None if row.map_run_arn is None else desk.store.map_run(row.map_run_arn)
+    parent = None if run is None else desk.store.execution(run.execution)
+    return row if parent is None else _whose(desk, parent)
 
 
 def why_not_here(desk: Desk, row: ExecutionRow) -> str | None:
@@ -113,17 +121,13 @@ def code_for(desk: Desk, row: ExecutionRow, definition: model.StateMachine) -> d
     Raises NotHere if that is missing, too.
     """
     codes = bound(desk, definition, row.machine_arn)
-    remembered = json.loads(row.bindings or "{}")
-    contents = desk.store.codes({each["sha256"] for each in remembered.values()})
-    for resource, each in remembered.items():
-        if each["kind"] == "nested":
-            continue
-        content = contents.get(each["sha256"])
-        if content is None and resource not in codes:
+    recorded = recorded_codes(desk.store, row)
+    for resource, each in json.loads(row.bindings or "{}").items():
+        code = recorded.get(resource)
+        if code is None and resource not in codes:
             raise NotHere(f"the code of its task {each['name']!r} was not recorded")
-        if content is None:
+        if code is None:
             continue
-        code = code_of(each, content)
         try:
             if code.kind == "function":
                 load(code)

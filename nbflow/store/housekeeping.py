@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 
 from nbflow.store import schema
-from nbflow.store.owners import SqlOwners
+from nbflow.store.map_parts import SqlMapParts
 from nbflow.store.port import ArtifactRow
 
 _E: Final = schema.executions.c
@@ -72,7 +72,7 @@ _ORPHAN: Final[ColumnElement[bool]] = and_(
 )
 
 
-class SqlHousekeeping(SqlOwners):
+class SqlHousekeeping(SqlMapParts):
     """A :class:`nbflow.store.port.Housekeeping` over an open, migrated database."""
 
     def disposable(self, *, before: float | None, keep: int | None) -> Iterator[list[int]]:
@@ -185,7 +185,10 @@ def _dispose(connection: Connection, ids: Sequence[int]) -> int | None:
         wanted = [row.id for row in connection.execute(select(_E.id).where(_E.parent_token.in_(own)))]
     for table in (schema.journal, schema.logs, schema.tokens, schema.inbox):
         connection.execute(delete(table).where(table.c.execution.in_(family)))
-    connection.execute(delete(schema.map_runs).where(schema.map_runs.c.execution.in_(arns)))
+    runs = schema.map_runs.c.execution.in_(arns)
+    parts = schema.map_parts.c.map_run.in_(select(schema.map_runs.c.arn).where(runs))
+    connection.execute(delete(schema.map_parts).where(parts))
+    connection.execute(delete(schema.map_runs).where(runs))
     connection.execute(delete(schema.executions).where(_E.id.in_(family)))
     return len(family)
 

@@ -7,7 +7,7 @@ looks. An execution is named by its ARN everywhere; the store's own integer ids 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from nbflow.errors import NbflowError
 from nbflow.store.where import Condition
@@ -272,6 +272,20 @@ class MapRunRow:
     """When it was last redriven."""
 
 
+PartKind: TypeAlias = Literal["chunk", "batch", "again"]
+"""What is kept of a Map Run in numbered parts: inputs of its children, ends of EXPRESS ones, what a redrive is to take
+up again (its number is the redrive's)."""
+
+
+class ChildStatus(NamedTuple):
+    """How a child of a Map Run is."""
+
+    item: int
+    """Which one it is."""
+    status: str
+    redrive_count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """The end of a task that has a token, as a fact for the inbox; the row of the token knows the attempt."""
@@ -336,7 +350,7 @@ class Append:
     consumed: tuple[int, ...] = ()
     """Ids of the inbox rows that this step has taken in; another engine that has taken one in is a collision."""
     map_runs: tuple[MapRunRow, ...] = ()
-    """Those that begin or end with this step; one that has ended already stays as it ended."""
+    """Those that begin, go on or end with this step, as by ``put_map_run``."""
     settled: tuple[Settled, ...] = ()
     """Tasks of other executions that end with this step, where they still wait for it."""
     told: tuple[Settled, ...] = ()
@@ -566,8 +580,40 @@ class MapRuns(Protocol):
     def put_map_run(self, row: MapRunRow) -> None:
         """Inserts it. Of one that runs, takes over how it has ended: status, ``stopped_at`` and counts.
 
-        One that has ended stays as it ended, here and in :class:`Append`.
+        One that has ended stays as it ended, here and in :class:`Append`, until it is redriven: a row whose
+        ``redrive_count`` is greater makes it run again, as another attempt. Its start and its limits stay. The parts of
+        one that ends SUCCEEDED with an Append are dropped: nobody goes on with it.
         """
+        ...
+
+    def put_map_part(
+        self,
+        map_run: str,
+        kind: PartKind,
+        number: int,
+        text: str,
+        artifacts: Sequence[ArtifactRow] = (),
+    ) -> bool:
+        """Keeps a part of a Map Run, and the artifacts that it refers to.
+
+        False: this part is there already, with another text.
+        """
+        ...
+
+    def map_part(self, map_run: str, kind: PartKind, number: int) -> str | None:
+        """The text of a part."""
+        ...
+
+    def map_parts(self, map_run: str, kind: PartKind) -> Iterator[str]:
+        """The texts of all parts of a kind, by their numbers; each is read when it is asked for."""
+        ...
+
+    def children_of(self, map_run: str) -> list[ChildStatus]:
+        """How the children of a Map Run are, by the numbers of their items."""
+        ...
+
+    def child_rows(self, map_run: str) -> Iterator[ExecutionRow]:
+        """The children of a Map Run by the numbers of their items. Read in pages, as a journal."""
         ...
 
     def limit_map_run(

@@ -15,10 +15,13 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
+    and_,
     bindparam,
+    case,
     delete,
     func,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -270,12 +273,23 @@ def by_arn(table: Table) -> Statement:
     return compiled(select(table).where(table.c.arn == bindparam("arn")))
 
 
+_OF_MAP_RUN: Final = ("status", "stopped_at", "counts", "attempt", "redrive_count")
+
+
 def closing_map_run() -> Insert:
-    """Inserts a Map Run; of one that runs, takes over how it has ended."""
+    """Inserts a Map Run; of one that runs, takes over how it has ended; and one that has ended, may be redriven."""
     put = insert(schema.map_runs)
-    ended = {name: put.excluded[name] for name in ("status", "stopped_at", "counts")}
-    runs = schema.map_runs.c.status == literal_column("'RUNNING'")  # no parameter: it is compiled once
-    return put.on_conflict_do_update(index_elements=["arn"], set_=ended, where=runs)
+    known = schema.map_runs.c
+    runs = known.status == literal_column("'RUNNING'")  # no parameter: it is compiled once
+    redriven = put.excluded.redrive_count > known.redrive_count
+    changed: dict[str, Any] = {name: put.excluded[name] for name in _OF_MAP_RUN}
+    # Ordered again, as after a crash, it has not been redriven again.
+    changed["redrive_date"] = case((redriven, put.excluded.redrive_date), else_=known.redrive_date)
+    return put.on_conflict_do_update(
+        index_elements=["arn"],
+        set_=changed,
+        where=or_(redriven, and_(put.excluded.redrive_count == known.redrive_count, runs)),
+    )
 
 
 def _values(table: Table, row: object) -> dict[str, Any]:

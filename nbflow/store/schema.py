@@ -148,6 +148,7 @@ executions = Table(
     # Lists of executions show no Map Run's children, newest first: an index that holds the others, in this order.
     Index("executions_listed_by_machine", "machine_arn", "id", **_where("map_run_arn IS NULL")),
     Index("executions_listed_by_status", "status", "id", **_where("map_run_arn IS NULL")),
+    Index("executions_by_item", "map_run_arn", "item", **_where("map_run_arn IS NOT NULL")),
     Index("executions_by_owner", "owner", "asleep_until", **_where("owner IS NOT NULL")),
 )
 
@@ -255,6 +256,16 @@ map_runs = Table(
     Column("redrive_count", Integer, nullable=False, server_default="0"),
     Column("redrive_date", Double),
     Index("map_runs_by_execution", "execution"),
+)
+
+# What a Map Run needs to go on after its process: see docs/decisions/0008.
+map_parts = Table(
+    "map_parts",
+    metadata,
+    Column("map_run", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
 )
 
 CHANNEL: Final = "nbflow"

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, null, select, update
+from sqlalchemy import bindparam, delete, func, literal_column, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from nbflow.store import schema, search
@@ -102,6 +102,16 @@ _TOKEN: Final = compiled(
     ("execution", *(field.name for field in fields(TokenRow) if field.name != "execution")),
 )
 _MAP_RUN: Final = compiled(closing_map_run().inline(), schema.map_runs.c.keys())
+_succeeded = schema.map_runs.c.status == literal_column("'SUCCEEDED'")
+_DROP_PARTS: Final = compiled(
+    delete(schema.map_parts).where(
+        schema.map_parts.c.map_run == bindparam("of_run"),
+        select(schema.map_runs.c.arn)
+        .where(schema.map_runs.c.arn == bindparam("of_run"), _succeeded)
+        .exists(),
+    ),
+    (),
+)
 _CLOSE_TOKEN: Final = compiled(
     update(schema.tokens).where(schema.tokens.c.token == bindparam("of_token")), ("state", "input")
 )
@@ -165,6 +175,8 @@ def _outside_writes(append: Append) -> list[Write]:
     writes = [Write(_CONSUME, {"of_id": id}) for id in append.consumed]
     writes += [Write(_TOKEN, {**asdict(row), "of_arn": append.execution}) for row in append.tokens]
     writes += [Write(_MAP_RUN, asdict(row), certain=False) for row in append.map_runs]
+    succeeded = [row.arn for row in append.map_runs if row.status == "SUCCEEDED"]
+    writes += [Write(_DROP_PARTS, {"of_run": arn}, certain=False) for arn in succeeded]
     closed = {"state": "closed", "input": None}
     writes += [Write(_CLOSE_TOKEN, {"of_token": token, **closed}) for token in append.closed_tokens]
     for statement, said in ((_TELL, append.told), (_TELL, append.settled), (_END, append.settled)):

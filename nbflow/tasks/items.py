@@ -21,13 +21,13 @@ def items_of(order: orders.RunMap, directory: str) -> Iterator[Json]:
 
 
 def inputs(
-    order: orders.RunMap, items: Iterable[Json], now: Callable[[], float], chance: Chance
+    order: orders.RunMap, items: Iterable[Json], now: Callable[[], float], chance: Chance, *, first: int = 0
 ) -> Generator[Json, None, None]:
     """What the children are given, one by one: what ItemSelector and ItemBatcher make of the items.
 
-    Raises ItemsFailed. Close it to close what it reads.
+    ``first`` is the number of the first of these items. Raises ItemsFailed. Close it to close what it reads.
     """
-    selected = _selected(order, items, now, chance)
+    selected = _selected(order, items, now, chance, first)
     if (batcher := order.plan.batcher) is None:
         yield from selected
         return
@@ -40,9 +40,9 @@ def inputs(
 
 
 def _selected(
-    order: orders.RunMap, items: Iterable[Json], now: Callable[[], float], chance: Chance
+    order: orders.RunMap, items: Iterable[Json], now: Callable[[], float], chance: Chance, first: int
 ) -> Generator[Json, None, None]:
-    for index, item in enumerate(items):
+    for index, item in enumerate(items, first):
         selected = distributed.select(order, index, item, now(), chance)
         if isinstance(selected, Failure):
             raise ItemsFailed(selected.error, selected.cause or "")

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from nbflow.artifacts.values import references
-from nbflow.engine.map_runs import CHUNK, MOST_CHILDREN
+from nbflow.engine.chunks import CHUNK
+from nbflow.engine.map_runs import MOST_CHILDREN
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.machine.records import decode
@@ -299,7 +300,7 @@ def test_whatever_a_library_raises_is_the_writers_failure(
     def raising(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("nbflow.engine.map_runs.write_results", raising)
+    monkeypatch.setattr("nbflow.engine.map_results.write_results", raising)
     floor.map(input=[1], ResultWriter={"Resource": PUT, "Parameters": {"Uri": "out"}})
     floor.settle()
     assert floor.failure == ("States.ResultWriterFailed", "RuntimeError: a bug")

@@ -424,7 +424,9 @@ def test_everything_is_reached_by_the_keyboard(desk: Desk, front: Frontend, page
 
 
 def test_time_is_told_by_the_kernels_clock(desk: Desk, front: Frontend, page: Page) -> None:
-    view = front(panel_of(desk, desk.start(REPORT)))  # in 2023, says the kernel; the page's clock is not there
+    view = front(
+        panel_of(desk, desk.start(REPORT))
+    )  # in 2023, says the kernel; the page's clock is not there
     expect(view.part("time")).to_have_text("0.0 s")
     desk.turn(90.0)
     view.answer("ready")

@@ -71,6 +71,8 @@ class Driver:
         self.answered: set[int] = set()
         self.children: list[Driver] = []
         """Those of its Map Runs, in the order of their start."""
+        self.map_runs: dict[str, dict[int, Driver]] = {}
+        """The children of each Map Run, by the number of their item."""
         self.crashes = 0
 
     @property
@@ -179,19 +181,26 @@ class Driver:
         """A Map Run: each item is played to its end by an execution of its own, on the same tasks.
 
         The driver has no reader: it gives the Map no items then. More failures than the count allows are the run's.
+        If the run has been redriven, the children that did not succeed are, too.
         """
         assert order.attempt not in self.answered, "a Map Run that has ended was ordered again"
         self.answered.add(order.attempt)
+        known = self.map_runs.setdefault(order.plan.arn, {})
+        assert order.redrives or not known
         outputs: list[Json] = []
         failed = 0
         for index, item in enumerate(order.items or ()):
             input = distributed.select(order, index, item, self.now, self.machine.chance)
             if isinstance(input, Failure):
                 return facts.TaskFailed(order.attempt, input.error, input.cause)
-            child = Driver(processor(self.source, order.name), seed=index)
-            child.now, child.calls, child.tasks = self.now, self.calls, self.tasks
-            child.go(input)
-            self.children.append(child)
+            if index not in known:
+                child = known[index] = Driver(processor(self.source, order.name), seed=index)
+                child.now, child.calls, child.tasks = self.now, self.calls, self.tasks
+                child.go(input)
+                self.children.append(child)
+            elif (child := known[index]).run.status != "SUCCEEDED":
+                child.now = self.now
+                child.redrive()
             if child.run.status == "SUCCEEDED":
                 outputs.append(child.run.output)
             else:

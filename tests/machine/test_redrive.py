@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from nbflow.language.values import Json
-from nbflow.machine import facts, records
+from nbflow.machine import facts, orders, records
 from nbflow.machine.evolve import ROOT
 from nbflow.machine.trace import Trace
 from tests.machine.driver import TASK, Driver, Raised, Script
 from tests.machine.test_crash import check_successes
+from tests.machine.test_distributed import distributed
 from tests.machine.test_states import by_call, echo, fails, mapped, one
 from tests.machine.test_step import caught, task
 
@@ -428,3 +429,137 @@ def test_a_fail_state_is_visited_again() -> None:
     for record in driver.records:
         trace.add(record)
     assert [(v.name, v.status, v.error) for v in trace.visits] == [("S", "FAILED", "No")] * 2
+
+
+# --- Map Runs (AWS guide, "Redriving Map Runs"; its pages show no history of one, either)
+
+
+def items_of(driver: Driver) -> list[tuple[str, int]]:
+    """Of each child: how it is, and how often it was redriven."""
+    return [(child.run.status, child.run.redrives) for child in driver.children]
+
+
+def test_a_map_run_goes_on_with_the_children_that_did_not_succeed() -> None:
+    """ "redrive all the unsuccessful child workflow executions in the Map Run": of Standard ones "from the last state
+    in ItemProcessor that resulted in their unsuccessful execution"."""
+    driver = Driver(distributed(WORK, Label="L"), {"I": by_item(2)}).go([1, 2, 3])
+    assert (driver.run.status, driver.run.error) == ("FAILED", "States.ExceedToleratedFailureThreshold")
+    assert driver.run.frames == {}
+    before = driver.run.last_event
+    driver.now = 1060.0
+    driver.redrive()
+    assert (driver.run.status, driver.run.output) == ("SUCCEEDED", [1, 2, 3])
+    assert story(driver, before) == [
+        "1<0 ExecutionRedriven",
+        "2<1 MapRunRedriven",
+        "3<2 MapRunSucceeded",
+        "4<3 MapStateSucceeded",
+        "5<3 MapStateExited",
+        "6<5 ExecutionSucceeded",
+    ]
+    [started] = [each for each in driver.records if isinstance(each, records.MapRunStarted)]
+    details = {"mapRunArn": started.arn, "redriveCount": 1}
+    assert driver.events[before + 1]["mapRunRedrivenEventDetails"] == details
+    assert items_of(driver) == [("SUCCEEDED", 0), ("SUCCEEDED", 1), ("SUCCEEDED", 0)]
+    assert driver.calls == {"I": 4}
+
+
+def test_a_map_run_is_redriven_again_and_again() -> None:
+    driver = Driver(distributed(WORK), {"I": by_item(1, 1, 1)}, crash=lambda: True).go([1])
+    driver.redrive().redrive().redrive()
+    assert (driver.run.output, items_of(driver)) == ([1], [("SUCCEEDED", 3)])
+    redriven = [e for e in driver.events if e["type"] == "MapRunRedriven"]
+    assert [e["mapRunRedrivenEventDetails"]["redriveCount"] for e in redriven] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("end", [facts.Stop(), facts.Fail("States.Runtime", "a mistake")])
+def test_a_map_run_that_was_given_up_goes_on(end: facts.Fact) -> None:
+    driver = Driver(distributed(WORK), {"I": echo}).start([1, 2])
+    [order] = [each for each in driver.todo if isinstance(each, orders.RunMap)]
+    driver.step(end)
+    driver.step(facts.Redrive())
+    [again] = [each for each in driver.machine.outstanding() if isinstance(each, orders.RunMap)]
+    assert (again.plan, again.items, again.redrives) == (order.plan, [1, 2], 1)
+    assert again.attempt != order.attempt
+    assert driver.machine.outstanding()[0] == orders.CancelTask(order.attempt)
+    driver.step(facts.TaskSucceeded(order.attempt, "late"))
+    driver.step(facts.TaskSucceeded(again.attempt, [1, 2]))
+    assert driver.run.output == [1, 2]
+
+
+@pytest.mark.parametrize("error", ["States.DataLimitExceeded", "States.Runtime"])
+def test_after_some_errors_a_new_map_run_is_started(error: str) -> None:
+    """ "A new Map Run is started and the existing Map Run isn't redriven in the following cases" """
+    driver = Driver(distributed(WORK), {"I": echo}).start([1])
+    [order] = [each for each in driver.todo if isinstance(each, orders.RunMap)]
+    driver.step(facts.TaskFailed(order.attempt, error, None))
+    driver.todo.clear()
+    driver.redrive()
+    assert driver.run.output == [1]
+    arns = [each.arn for each in driver.records if isinstance(each, records.MapRunStarted)]
+    assert len(set(arns)) == 2
+
+
+def test_a_map_run_that_had_not_begun_is_started() -> None:
+    """ "If the Map Run wasn't started in the original execution attempt …, redriving … starts the Map Run for the first
+    time"."""
+    driver = Driver(
+        distributed(WORK, QueryLanguage="JSONata", Items=[1], MaxConcurrency=FIRST_TIME), {"I": echo}
+    ).go()
+    assert driver.run.status == "FAILED"
+    driver.redrive()
+    assert [e["type"] for e in driver.events if "MapRun" in e["type"]] == ["MapRunStarted", "MapRunSucceeded"]
+
+
+def test_the_output_of_a_map_run_that_succeeded_is_kept() -> None:
+    driver = Driver(
+        distributed(WORK, QueryLanguage="JSONata", Items=[1], Output=FIRST_TIME), {"I": echo}
+    ).go()
+    assert driver.run.status == "FAILED"
+    assert driver.redrive().run.output == 7
+    assert driver.calls == {"I": 1}
+
+
+def test_a_retry_of_the_map_starts_another_run_and_that_one_is_redriven() -> None:
+    retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 5, "MaxAttempts": 1}]
+    driver = Driver(distributed(WORK, Retry=retry), {"I": by_item(1, 1)}).go([1, 2])
+    assert driver.run.status == "FAILED"
+    driver.redrive()
+    runs = [each for each in driver.records if isinstance(each, records.MapRunStarted)]
+    [redriven] = [each for each in driver.records if isinstance(each, records.MapRunRedriven)]
+    assert (len(runs), redriven.arn) == (2, runs[1].arn)
+    assert driver.run.output == [1, 2]
+
+
+INNER = {
+    **distributed()["States"]["S"],
+    "ItemProcessor": {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "T",
+        "States": {"T": WORK},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("around", "input"),
+    [(parallel(WORK, INNER), [1, 2]), (distributed(INNER), [[1, 2]])],
+    ids=["in a branch", "in a child"],
+)
+def test_a_map_run_in_another_state(around: dict[str, Json], input: Json) -> None:
+    driver = Driver(around, {"T": by_item(2), "B0": echo}).go(input)
+    assert driver.run.error is not None
+    driver.redrive()
+    assert (driver.run.status, driver.calls["T"]) == ("SUCCEEDED", 3)
+
+
+def test_the_trace_of_a_redriven_map_run() -> None:
+    driver = Driver(distributed(WORK), {"I": by_item(2)}).go([1, 2])
+    trace = Trace(driver.definition)
+    for record in driver.records:
+        trace.add(record)
+    for record in driver.step(facts.Redrive()):
+        trace.add(record)
+    [visit] = trace.visits
+    assert (visit.status, visit.error, visit.total, visit.done) == ("RUNNING", None, 2, 0)
+    assert [attempt.error for attempt in visit.attempts] == ["States.ExceedToleratedFailureThreshold", None]

@@ -8,7 +8,7 @@ import pytest
 
 from nbflow.language.values import Json
 from nbflow.service.arns import execution_arn
-from tests.service.support import PASS, TASK, WAIT, WORK, Office
+from tests.service.support import CODES, PASS, TASK, WAIT, WORK, Office
 
 MAP_RUN = "arn:aws:states:us-east-1:000000000000:mapRun:m/label:1"
 STATES = "arn:aws:states:us-east-1:000000000000"
@@ -424,5 +424,56 @@ def test_what_a_process_left_that_was_killed_when_it_had_ended_an_execution(
     left = children(other, map_run)
     assert [child["status"] for child in left] == ["RUNNING", "RUNNING"]
     other.call(action, executionArn=run)
-    assert [child["status"] for child in children(other, map_run)] == ["ABORTED", "ABORTED"]
-    assert other.call("DescribeMapRun", mapRunArn=map_run)["status"] == "ABORTED"
+    other.settled()
+    status, redriven = ("ABORTED", 0) if action == "StopExecution" else ("RUNNING", 1)
+    assert [(child["status"], child["redriveCount"]) for child in children(other, map_run)] == [
+        (status, redriven)
+    ] * 2
+    assert other.call("DescribeMapRun", mapRunArn=map_run)["status"] == status
+
+
+# --- redrive
+
+
+@pytest.mark.parametrize("type", ["STANDARD", "EXPRESS"])
+def test_a_redriven_run_over_the_api(office: Office, type: str) -> None:
+    """AWS guide, "Redriving Map Runs"; MapRunExecutionCounts: those without room are "waiting to be redriven"."""
+    office.service.functions = {"work": CODES[WORK]}
+    run, map_run = begin(
+        office, mapped(TASK, type=type, MaxConcurrency=1, ToleratedFailureCount=1), [1, 2, 3]
+    )
+    for error in (None, "Boom", "Boom"):
+        office.pool.finish("done", error)
+        office.settled()
+    assert office.ended(run) == "FAILED"
+    before = office.call("DescribeMapRun", mapRunArn=map_run)
+    assert (before["status"], before["redriveCount"], "redriveDate" in before) == ("FAILED", 0, False)
+    office.clock.advance_to(office.clock.now() + 60)
+    date = office.call("RedriveExecution", executionArn=run)["redriveDate"]
+    office.settled()
+    described = office.call("DescribeMapRun", mapRunArn=map_run)
+    assert (described["status"], described["redriveCount"], described["redriveDate"]) == ("RUNNING", 1, date)
+    assert "stopDate" not in described
+    expected = {"succeeded": 1, "running": 1, "pendingRedrive": 1, "total": 3}
+    assert counts(office, map_run) == counts(office, map_run, "executionCounts") == expected
+    assert office.service.map_run_progress(map_run) == (1, 3)
+    for _ in range(2):
+        office.pool.finish("done")
+        office.settled()
+    assert office.ended(run) == "SUCCEEDED"
+    assert counts(office, map_run) == {"succeeded": 3, "total": 3, "resultsWritten": 3}
+    [listed] = office.call("ListMapRuns", executionArn=run)["mapRuns"]
+    assert listed["mapRunArn"] == map_run
+    events = office.call("GetExecutionHistory", executionArn=run)["events"]
+    assert [event["type"] for event in events][-6:-3] == [
+        "ExecutionRedriven",
+        "MapRunRedriven",
+        "MapRunSucceeded",
+    ]
+    [redriven] = [event for event in events if event["type"] == "MapRunRedriven"]
+    assert redriven["mapRunRedrivenEventDetails"] == {"mapRunArn": map_run, "redriveCount": 1}
+    if type == "STANDARD":
+        assert [child["redriveCount"] for child in children(office, map_run)] == [0, 1, 1]
+        last = children(office, map_run)[-1]["executionArn"]
+        types = [each["type"] for each in office.call("GetExecutionHistory", executionArn=last)["events"]]
+        assert types[6:8] == ["ExecutionRedriven", "LambdaFunctionScheduled"]

@@ -30,6 +30,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("map_run_arn IS NULL"),
             postgresql_where=sa.text("map_run_arn IS NULL"),
         )
+    op.create_index(
+        "executions_by_item",
+        "executions",
+        ["map_run_arn", "item"],
+        sqlite_where=sa.text("map_run_arn IS NOT NULL"),
+        postgresql_where=sa.text("map_run_arn IS NOT NULL"),
+    )
     op.create_table(
         "engines",
         sa.Column("id", sa.Text, primary_key=True),
@@ -48,3 +55,10 @@ def upgrade() -> None:
     )
     op.add_column("map_runs", sa.Column("redrive_count", sa.Integer, nullable=False, server_default="0"))
     op.add_column("map_runs", sa.Column("redrive_date", sa.Double))
+    op.create_table(
+        "map_parts",
+        sa.Column("map_run", sa.Text, primary_key=True),
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("text", sa.Text, nullable=False),
+    )

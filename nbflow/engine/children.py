@@ -1,0 +1,60 @@
+"""The children of Map Runs that were there before: another process, or an earlier attempt, has begun them."""
+
+import json
+from typing import Final
+
+from nbflow.engine import rebuilding
+from nbflow.engine.live import Live
+from nbflow.engine.map_run import Known
+from nbflow.language.paths import compact
+from nbflow.language.values import Chance
+from nbflow.store.port import ExecutionRow, MapRunRow, Store
+from nbflow.tasks.writing import ChildResult
+
+_ENDED_BADLY: Final = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
+
+
+def rebuilt(store: Store, row: ExecutionRow, parent: Live, chance: Chance) -> Live:
+    """A child as its journal has left it; what does its parent's tasks does its own. Raises StoreError."""
+    has_activity = parent.machine.has_activity
+    return rebuilding.rebuilt(store, row, chance, has_activity, parent.codes, parent.directory, parent.script)
+
+
+def known(store: Store, run: MapRunRow, *, express: bool) -> tuple[dict[int, Known], int]:
+    """The children that a run has already, by their numbers, and how many batches of ends. Raises StoreError."""
+    return _known_express(store, run) if express else (_known_standard(store, run), 0)
+
+
+def _known_standard(store: Store, run: MapRunRow) -> dict[int, Known]:
+    """Each redrive takes those up once that had not succeeded when it began: which, it writes down first."""
+    children = store.children_of(run.arn)
+    again: dict[str, int] = {}
+    if run.redrive_count:
+        text = store.map_part(run.arn, "again", run.redrive_count)
+        if text is None:
+            unsuccessful = {
+                str(child.item): child.redrive_count for child in children if child.status in _ENDED_BADLY
+            }
+            text = compact(unsuccessful)
+            store.put_map_part(run.arn, "again", run.redrive_count, text)
+        again = json.loads(text)
+    return {
+        child.item: Known(
+            child.status,
+            again=child.status in _ENDED_BADLY and again.get(str(child.item), -1) == child.redrive_count,
+        )
+        for child in children
+    }
+
+
+def _known_express(store: Store, run: MapRunRow) -> tuple[dict[int, Known], int]:
+    """Those whose ends are durable; a later batch knows better."""
+    found: dict[int, Known] = {}
+    number = 0
+    for text in store.map_parts(run.arn, "batch"):
+        number += 1
+        for index, redrives, *fields in json.loads(text):
+            ended = ChildResult(*fields)
+            again = ended.status in _ENDED_BADLY and redrives < run.redrive_count
+            found[index] = Known(ended.status, again, ended)
+    return found, number
