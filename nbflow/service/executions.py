@@ -47,10 +47,13 @@ def start_execution(
     trace_header: str | None = None,
     work: Work | None = None,
     parent: Parent | None = None,
+    only_callers: bool = False,
 ) -> dict[str, Json]:
     """AWS, StartExecution: of a machine, a version, an alias, or a test case. It returns when the execution is durable.
 
     ``work`` comes from Python; over the API the tasks are what the desk knows. ``parent`` is told of the end.
+    ``only_callers``: nobody else gives this name; so an execution that has it was started by this same call, before a
+    crash.
 
     Raises ApiError InvalidArn, StateMachineDoesNotExist, StateMachineDeleting, InvalidName, InvalidExecutionInput or
     ExecutionAlreadyExists (the name is taken; but if that one runs with the same input, this answers as if it had
@@ -76,12 +79,12 @@ def start_execution(
             row, definition, work.tasks, work.directory, context, work.artifacts, script=script
         ).result()
     except AlreadyExists as error:
-        return _already(desk, row, error)
+        return _already(desk, row, error, only_callers=only_callers)
     return {"executionArn": row.arn, "startDate": row.started_at}
 
 
-def _already(desk: Desk, row: ExecutionRow, error: AlreadyExists) -> dict[str, Json]:
-    """The name is taken: fine, if it is by a running execution with the same input.
+def _already(desk: Desk, row: ExecutionRow, error: AlreadyExists, *, only_callers: bool) -> dict[str, Json]:
+    """The name is taken: fine, if it is by a running execution with the same input, or only this caller gives it.
 
     A task that waits for the end would not be told of it, unless it was this task that started the execution.
     """
@@ -91,7 +94,7 @@ def _already(desk: Desk, row: ExecutionRow, error: AlreadyExists) -> dict[str, J
     present = desk.store.execution(row.arn)
     same = present is not None and present.status == "RUNNING" and present.input == row.input
     own = present is not None and present.parent_token == row.parent_token
-    if present is not None and (own if row.parent_token else same):
+    if present is not None and (own if row.parent_token else same or only_callers):
         return {"executionArn": row.arn, "startDate": present.started_at}
     raise ApiError(
         "ExecutionAlreadyExists",

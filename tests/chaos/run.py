@@ -143,6 +143,8 @@ def _check(folder: Path, url: str, driver: Driver) -> Figures:
         figures.lost += checker.check_execution(each)
         lives = 1 + each.row.redrive_count
         shown = driver.history(each.row.arn)
-        figures.lost += (f"{each.row.name}, by the API: {text}" for text in checker.check_events(shown, lives=lives))
+        figures.lost += (
+            f"{each.row.name}, by the API: {text}" for text in checker.check_events(shown, lives=lives)
+        )
     figures.lost += checker.check_notes(driver.notes, recorded)
     return figures

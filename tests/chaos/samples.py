@@ -52,7 +52,13 @@ PATIENT: Final[Json] = [
 
 def task(function: str, key: str = "", *, retry: Json = PATIENT, **more: Json) -> dict[str, Json]:
     parameters = given(key, **more)
-    return {"Type": "Task", "Resource": LAMBDA + function, "Parameters": parameters, "Retry": retry, "End": True}
+    return {
+        "Type": "Task",
+        "Resource": LAMBDA + function,
+        "Parameters": parameters,
+        "Retry": retry,
+        "End": True,
+    }
 
 
 def then(state: dict[str, Json], next: str) -> dict[str, Json]:

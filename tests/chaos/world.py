@@ -113,10 +113,20 @@ class World:
         scheduler = free_port()
         dask = f"tcp://127.0.0.1:{scheduler}"
         quiet = ("--no-dashboard", "--host", "127.0.0.1")
-        self._add("scheduler", "distributed.cli.dask_scheduler", *quiet, "--port", str(scheduler), port=scheduler)
+        self._add(
+            "scheduler", "distributed.cli.dask_scheduler", *quiet, "--port", str(scheduler), port=scheduler
+        )
         for number in range(2):
             name = f"dask-{number}"
-            single = ("--no-nanny", "--nthreads", "1", "--name", name, "--local-directory", str(self.folder / name))
+            single = (
+                "--no-nanny",
+                "--nthreads",
+                "1",
+                "--name",
+                name,
+                "--local-directory",
+                str(self.folder / name),
+            )
             self._add(name, "distributed.cli.dask_worker", dask, *quiet, *single)
         for number in range(SERVERS):
             port = free_port()
@@ -152,7 +162,9 @@ class World:
         return self
 
     def _begin(self, prefix: str) -> None:
-        begun = [each for name, each in self.members.items() if name.startswith(prefix) and each.process is None]
+        begun = [
+            each for name, each in self.members.items() if name.startswith(prefix) and each.process is None
+        ]
         for member in begun:
             member.start()
         for member in begun:
