@@ -21,7 +21,7 @@ from nbflow.machine import Machine
 from nbflow.machine import records as r
 from nbflow.machine.evolve import evolve
 from nbflow.machine.history import history
-from nbflow.machine.records import EXECUTION_ENDED, Record, decode
+from nbflow.machine.records import Record, decode
 from nbflow.machine.run import Run
 from nbflow.store import schema
 from nbflow.store.port import ExecutionRow, JournalRow
