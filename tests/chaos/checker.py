@@ -5,7 +5,7 @@ Each check answers what is wrong, in words; nothing wrong is an empty list.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -50,6 +50,8 @@ class Recorded:
 class Figures:
     """What is printed in the end."""
 
+    kills: int = 0
+    pauses: int = 0
     executions: int = 0
     events: int = 0
     results: int = 0
@@ -71,11 +73,15 @@ class Figures:
 
 def check_execution(recorded: Recorded) -> list[str]:
     """Its journal, its history and its row, against each other."""
+    checks = (_steps, _history, _attempts, _row)
+    return [f"{recorded.row.name}: {each}" for check in checks for each in _carefully(check, recorded)]
+
+
+def _carefully(check: Callable[[Recorded], Iterator[str]], recorded: Recorded) -> Iterator[str]:
     try:
-        wrong = [*_steps(recorded), *_history(recorded), *_attempts(recorded), *_row(recorded)]
+        yield from check(recorded)
     except Exception as error:  # noqa: BLE001  # a fold of records that do not fit together may fail anyhow
-        wrong = [*_steps(recorded), f"cannot be read: {type(error).__name__}: {error}"]
-    return [f"{recorded.row.name}: {each}" for each in wrong]
+        yield f"cannot be read: {type(error).__name__}: {error}"
 
 
 def _steps(recorded: Recorded) -> Iterator[str]:

@@ -25,7 +25,7 @@ class Plan:
 
     seed: int
     executions: int = 120
-    kills: int = 22
+    kills: int = 24
     pauses: int = 12
     seconds: float = 55.0
     """For so long things are started, killed and paused."""
@@ -62,11 +62,12 @@ def run(folder: Path, store: str, plan: Plan, say: Callable[[str], None] = lambd
         try:
             driver.make_machines()
             driver.begin(plan.seconds)
-            _strike(world, blows(plan, [each.name for each in world.victims]), driver)
+            struck = _strike(world, blows(plan, [each.name for each in world.victims]), driver)
             left = driver.wait_for_all(SETTLING)
             wrong = [f"{name}: has not ended" for name in left]
             wrong += _settle(store) if not left else []
             figures = _check(folder, store, driver)
+            figures.kills, figures.pauses = struck
         finally:
             driver.close()
         wrong += [f"{each.name} has ended by itself" for each in world.members.values() if not each.alive]
@@ -79,7 +80,7 @@ def run(folder: Path, store: str, plan: Plan, say: Callable[[str], None] = lambd
 def in_words(plan: Plan, figures: Figures, seconds: float) -> str:
     """The figures of a run."""
     found = (
-        f"seed {plan.seed}: {plan.kills} kills, {plan.pauses} pauses, {figures.executions} executions, "
+        f"seed {plan.seed}: {figures.kills} kills, {figures.pauses} pauses, {figures.executions} executions, "
         f"{figures.events} events, {figures.results} results, {figures.tokens} tokens with two answers each, "
         f"{figures.taken_over} taken over, {figures.repeated} attempts repeated ({figures.repeated_late} of them "
         f"after their result), in {seconds:.0f} s: lost = {len(figures.lost)}"
@@ -87,27 +88,43 @@ def in_words(plan: Plan, figures: Figures, seconds: float) -> str:
     return "\n  ".join([found, *figures.lost])
 
 
-def _strike(world: World, plan: list[Blow], driver: Driver) -> None:
+def _strike(world: World, plan: list[Blow], driver: Driver) -> tuple[int, int]:
+    """Kill, pause, start again and let go on. How many were killed, and paused until they went on."""
     begun = time.monotonic()
     paused: list[tuple[float, Member]] = []
+    kills = pauses = 0
     for blow in [*plan, Blow(float("inf"), "")]:
-        while paused and min(paused, key=lambda each: each[0])[0] <= blow.at:
-            until, member = min(paused, key=lambda each: each[0])
-            paused.remove((until, member))
-            _sleep_until(begun + until)
-            if member.paused:
-                member.go_on()
+        while paused and (first := min(paused, key=lambda each: each[0]))[0] <= blow.at:
+            paused.remove(first)
+            _sleep_until(begun + first[0])
+            first[1].go_on()
+            pauses += 1
         if not blow.victim:
             break
         _sleep_until(begun + blow.at)
         driver.check()
-        member = world.members[blow.victim]
+        member = _victim(world, blow.victim, [each.name for _, each in paused])
         if blow.pause is None:
             member.kill()
             member.start()
-        elif not member.paused:
+            kills += 1
+        else:
             member.pause()
-            paused.append((time.monotonic() - begun + blow.pause, member))
+            paused.append((blow.at + blow.pause, member))
+    return kills, pauses
+
+
+def _victim(world: World, name: str, paused: list[str]) -> Member:
+    """The one of this name, or the next one of its kind, or of any, that is not paused.
+
+    Whoever is paused is to go on, and to find what has become of its executions.
+    """
+    names = [each.name for each in world.victims]
+    start = names.index(name)
+    after = names[start:] + names[:start]
+    kind = name.rpartition("-")[0]
+    free = [each for each in after if each not in paused]
+    return world.members[next((each for each in free if each.startswith(kind)), free[0])]
 
 
 def _sleep_until(time_: float) -> None:

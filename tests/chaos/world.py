@@ -17,11 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+import nbflow as nf
 from tests.chaos.samples import ACTIVITY
 
 SERVERS: Final = 3
 PATIENCE: Final = 60.0
 """Seconds in which a process must have begun to listen."""
+
+_CODE: Final = str(Path(nf.__file__).parents[1])
+"""The nbflow of the processes is the one of this test."""
 
 _TASKS: Final = Path(__file__).with_name("tasks.py")
 
@@ -42,7 +46,6 @@ class Member:
     command: Sequence[str]
     folder: Path
     process: subprocess.Popen[bytes] | None = None
-    paused: bool = False
     port: int = 0
     """Where it listens, if it does."""
 
@@ -55,7 +58,7 @@ class Member:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **_KEYS},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _CODE, **_KEYS},
             )
 
     def kill(self) -> None:
@@ -63,17 +66,14 @@ class Member:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-        self.paused = False
 
     def pause(self) -> None:
         """SIGSTOP."""
         self._signal(signal.SIGSTOP)
-        self.paused = True
 
     def go_on(self) -> None:
         """SIGCONT."""
         self._signal(signal.SIGCONT)
-        self.paused = False
 
     def end(self) -> int:
         """Ask it to end; its exit code. What does not end is killed."""
