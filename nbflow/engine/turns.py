@@ -70,6 +70,8 @@ class Turns:
         self.outside = Outside(store, clock)
         self.map_runs = MapRuns(store, clock, chance, self, spawn)
         self.hands = Hands(store, shelf, ordinary, scattered, self.map_runs, self.put)
+        self.astray: set[str] = set()
+        """Executions of which another process has written a step. Perhaps they are this engine's still."""
         self._later: deque[Callable[[], None]] = deque()
         self._unheard: list[int] = []
         """Inbox rows that have changed nothing."""
@@ -126,6 +128,7 @@ class Turns:
             else:
                 text = f"execution {made.live.row.arn} is recorded by another process"
                 self.drop(made.live, AlreadyExists(text))
+                self.astray.add(made.live.row.arn)
         self._act()
 
     def drop(self, live: Live, error: NbflowError) -> None:

@@ -101,8 +101,8 @@ def _callback() -> dict[str, Json]:
     )
 
 
-def _child(pattern: str) -> dict[str, Json]:
-    arguments = {"StateMachineArn": machine_arn("mapped"), "Input.$": "$$.Execution.Input"}
+def _child(pattern: str, machine: str = "mapped") -> dict[str, Json]:
+    arguments = {"StateMachineArn": machine_arn(machine), "Input.$": "$$.Execution.Input"}
     return _waiting(f"arn:aws:states:::states:startExecution{pattern}", arguments)
 
 
@@ -154,6 +154,9 @@ SAMPLES: Final[Mapping[str, Sample]] = {
         output="mended",
         treatment="redrive",
     ),
+    "waiting": Sample(
+        machine(Long={"Type": "Wait", "Seconds": 3600, "End": True}), status="ABORTED", treatment="stop"
+    ),
     "stopped": Sample(
         machine(
             Parallel={
@@ -162,7 +165,7 @@ SAMPLES: Final[Mapping[str, Sample]] = {
                     machine(Long={"Type": "Wait", "Seconds": 3600, "End": True}),
                     machine(Map=_map(seconds=0.5)),
                     machine(Double=_activity()),
-                    machine(Child=_child(".sync")),
+                    machine(Child=_child(".sync", "waiting")),
                 ],
                 "End": True,
             }
