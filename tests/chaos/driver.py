@@ -64,7 +64,9 @@ class Driver:
         self.notes = Notes()
         self._folder = folder
         self._chance = random.Random(seed)
-        self._names = [f"{kind}-{number}" for number, kind in zip(range(executions), _kinds(), strict=False)]
+        self._names = [
+            f"{kind}-{seed}-{number}" for number, kind in zip(range(executions), _kinds(), strict=False)
+        ]
         self._clients = [_client(url) for url in urls]
         self._closed = threading.Event()
         self._lock = threading.Lock()

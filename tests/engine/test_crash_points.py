@@ -145,6 +145,10 @@ def _hands(desk: Desk) -> Any:
     return desk.engine._turns.hands
 
 
+def _turns(desk: Desk) -> Any:
+    return desk.engine._turns
+
+
 def _bus(desk: Desk) -> Any:
     return desk.engine.bus
 
@@ -171,6 +175,7 @@ POINTS: Final[Mapping[str, Point]] = {
     **_around("a commit", Point(_store, "append", counts=lambda batch: not _consumes(batch))),
     **_around("a commit that takes in a message", Point(_store, "append", counts=_consumes)),
     "before anybody is told of a commit": Point(_bus, "publish"),
+    **_around("a timer is set", Point(_turns, "_arm")),
     **_around("a task is given to its pool", Point(_hands, "carry_out", counts=_is(orders.RunTask))),
     **_around("a task is taken back", Point(_hands, "carry_out", counts=_is(orders.CancelTask))),
     **_around("going on from a bound", Point(_hands, "carry_out", counts=_is(orders.GoOn))),
@@ -370,6 +375,21 @@ def test_whoever_takes_over_brings_it_to_the_same_end(house: House, point: str, 
         assert kinds(ran(heir, PLAYS[play], name)) == expected.records
         done = [job.attempt for job in heir.threads.done + heir.dask.done]
         assert [attempt for attempt in done if not may_do(attempt)] == []
+
+
+@pytest.mark.parametrize("play", PLAYS)
+@pytest.mark.parametrize("point", ["before a commit", "after a commit", "before anybody is told of a commit"])
+def test_an_heir_may_die_too(house: House, point: str, play: str) -> None:
+    """Its first commit says that it goes on."""
+    expected = undisturbed(house, play)
+    for each in ("before anybody is told of a commit", point):
+        dying = house.open(PLAYS[play])
+        Fuse(dying, POINTS[each], 0)
+        with pytest.raises(Died):
+            run(dying, PLAYS[play], "run")
+    heir = house.open(PLAYS[play])
+    run(heir, PLAYS[play], "run")
+    assert kinds(ran(heir, PLAYS[play], "run")) == expected.records
 
 
 def test_each_point_is_come_by(house: House) -> None:
