@@ -85,10 +85,6 @@ class Driver:
         self._pool.submit(self._guarded, lambda: self._start_all(seconds))
         self._pool.submit(self._guarded, self._answer_all)
 
-    @property
-    def all_started(self) -> bool:
-        return len(self.notes.started) == len(self._names)
-
     def wait_for_all(self, seconds: float) -> list[str]:
         """Wait until all executions have ended as they must; the names of those that have not after so many seconds."""
         until = time.monotonic() + seconds
