@@ -1,8 +1,8 @@
-# make demo | test | check | bench | conformance | format      (everything lives in .venv; nothing else is touched)
+# make demo | test | check | bench | chaos | conformance | format      (everything lives in .venv; nothing else is touched)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench conformance format clean
+.PHONY: install demo test check bench chaos conformance format clean
 
 install: .venv/installed
 
@@ -26,6 +26,10 @@ check: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# Kills and pauses real processes, from ten seeds, and proves that nothing is lost. SEEDS="1 2" for others.
+chaos: install
+	$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS))
 
 conformance: install
 	$(BIN)/python -m benchmarks.conformance

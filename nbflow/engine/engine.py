@@ -93,6 +93,15 @@ class Engine:
         """By which the store knows the executions that it runs."""
         return self._lease.row.id
 
+    @property
+    def astray(self) -> set[str]:
+        """The ARNs of executions that were forgotten, since another process has written a step of theirs.
+
+        If the store still says that they are this engine's, nobody else goes on with them. Whoever has looked, removes
+        what needs no further look.
+        """
+        return self._turns.astray
+
     def _runs_some(self) -> bool:
         """Or has put some to sleep."""
         awake = any(live.kept for live in list(self._turns.live.values()))  # others add to it

@@ -78,6 +78,8 @@ class Turns:
         self.sleepers = Sleepers(store, clock, lease.row.id)
         self.map_runs = MapRuns(store, clock, chance, self, spawn)
         self.hands = Hands(store, shelf, ordinary, scattered, self.map_runs, self.put)
+        self.astray: set[str] = set()
+        """Executions of which another process has written a step. Perhaps they are this engine's still."""
         self._later: deque[Callable[[], None]] = deque()
         self._unable: deque[Callable[[], None]] = deque()
         """Work of Map Runs that the store has refused."""
@@ -158,6 +160,7 @@ class Turns:
             else:
                 text = f"execution {made.live.row.arn} is recorded by another process"
                 self.drop(made.live, AlreadyExists(text))
+                self.astray.add(made.live.row.arn)
         self._act()
         self._rest()
 

@@ -49,10 +49,13 @@ def start_execution(
     trace_header: str | None = None,
     work: Work | None = None,
     parent: Parent | None = None,
+    only_callers: bool = False,
 ) -> dict[str, Json]:
     """AWS, StartExecution: of a machine, a version, an alias, or a test case. It returns when the execution is durable.
 
     ``work`` comes from Python; over the API the tasks are what the desk knows. ``parent`` is told of the end.
+    ``only_callers``: nobody else gives this name; so an execution that has it was started by this same call, before a
+    crash.
 
     Raises ApiError InvalidArn, StateMachineDoesNotExist, StateMachineDeleting, InvalidName, InvalidExecutionInput or
     ExecutionAlreadyExists (the name is taken; but if that one runs with the same input, this answers as if it had
@@ -73,27 +76,37 @@ def start_execution(
     )
     context = constants(desk, row, target)
     desk.engine.open()
-    try:
-        desk.engine.start(
-            row, definition, work.tasks, work.directory, context, work.artifacts, script=script
-        ).result()
-    except AlreadyExists as error:
-        return _already(desk, row, error)
-    return {"executionArn": row.arn, "startDate": row.started_at}
+    while True:
+        try:
+            desk.engine.start(
+                row, definition, work.tasks, work.directory, context, work.artifacts, script=script
+            ).result()
+        except AlreadyExists as error:
+            present = _present(desk, row.arn)
+            if present is None:
+                continue  # another thread was about to start it, and the store has refused that
+            return _already(row, present, error, only_callers=only_callers)
+        return {"executionArn": row.arn, "startDate": row.started_at}
 
 
-def _already(desk: Desk, row: ExecutionRow, error: AlreadyExists) -> dict[str, Json]:
-    """The name is taken: fine, if it is by a running execution with the same input.
+def _present(desk: Desk, arn: str) -> ExecutionRow | None:
+    """The execution as it is in the store. If another thread starts it in this moment, the outcome of that decides."""
+    started = desk.engine.started(arn)
+    if started is not None:
+        wait([started])
+    return desk.store.execution(arn)
+
+
+def _already(
+    row: ExecutionRow, present: ExecutionRow, error: AlreadyExists, *, only_callers: bool
+) -> dict[str, Json]:
+    """The name is taken: fine, if it is by a running execution with the same input, or only this caller gives it.
 
     A task that waits for the end would not be told of it, unless it was this task that started the execution.
     """
-    started = desk.engine.started(row.arn)
-    if started is not None:  # by another thread, in this moment: its outcome decides
-        wait([started])
-    present = desk.store.execution(row.arn)
-    same = present is not None and present.status == "RUNNING" and present.input == row.input
-    own = present is not None and present.parent_token == row.parent_token
-    if present is not None and (own if row.parent_token else same):
+    same = present.status == "RUNNING" and present.input == row.input
+    own = present.parent_token == row.parent_token
+    if own if row.parent_token else same or only_callers:
         return {"executionArn": row.arn, "startDate": present.started_at}
     raise ApiError(
         "ExecutionAlreadyExists",

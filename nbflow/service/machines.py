@@ -207,16 +207,20 @@ def delete_state_machine(desk: Desk, state_machine_arn: str) -> dict[str, Json]:
     """AWS, DeleteStateMachine: also its versions and aliases; no error if there is none.
 
     Its executions end before their next state; until the last one has ended, the machine is there with the status
-    DELETING. Those that do not run in this process are stopped.
+    DELETING. Those that run in another process hear of it by their inbox, and may have begun a state by then. Those
+    whose process is no more are stopped.
     """
     ref = machine_ref(state_machine_arn)
     if ref.qualifier:
         message = "The ARN of a version or alias is not supported by this operation"
         raise ApiError("ValidationException", message, "give the state machine's own ARN")
     desk.store.set_machine_status(ref.arn, "DELETING")
+    alive = desk.engine.alive()
     for row in desk.store.executions(machine_arn=ref.arn, status="RUNNING"):
         if desk.engine.ended(row.arn) is not None:
             desk.engine.post(row.arn, facts.Retire())
+        elif row.owner in alive:
+            desk.store.tell(row.arn, facts.encode(facts.Retire()))
         else:
             end(desk, row.arn)
     present(desk, ref.arn)

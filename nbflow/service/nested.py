@@ -99,12 +99,14 @@ def _start(desk: Desk, job: Job) -> dict[str, Json]:
     arn = str(asked.get("StateMachineArn", ""))
     if waiting and target_of(desk, arn).machine.type == "EXPRESS":
         raise ApiError("ValidationException", f"an Express execution cannot be waited for: {arn}")
+    name = asked.get("Name")
     return start_execution(
         desk,
         arn,
         input=input,
-        # The same attempt, ordered once more after a crash, asks for the same execution.
-        name=asked.get("Name") or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{job.execution}#{job.attempt}")),
+        # The same attempt, ordered once more after a crash, asks for the same execution, which may have ended.
+        name=name or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{job.execution}#{job.attempt}")),
+        only_callers=not name,
         trace_header=asked.get("TraceHeader"),
         parent=Parent(job.token, pattern) if waiting and job.token is not None else None,
     )

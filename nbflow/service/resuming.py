@@ -11,6 +11,7 @@ from nbflow.engine.live import AlreadyExists, Script
 from nbflow.engine.rebuilding import recorded_codes
 from nbflow.errors import NbflowError
 from nbflow.language import model
+from nbflow.machine import facts
 from nbflow.machine.records import Record, TaskScheduled, decode
 from nbflow.machine.step import Machine
 from nbflow.service.arns import map_state_of
@@ -34,7 +35,19 @@ def interrupted(desk: Desk, due: float | None = None) -> list[ExecutionRow]:
     With ``due``, only those that have something to do before that time.
     """
     halfway = [row for arn in list(desk.halfway) if (row := desk.store.execution(arn)) is not None]
-    return halfway + desk.store.left(desk.engine.alive(), due)
+    return halfway + _astray(desk) + desk.store.left(desk.engine.alive(), due)
+
+
+def _astray(desk: Desk) -> list[ExecutionRow]:
+    """Those that this engine has lost to another process, which had no time to bring them to their end."""
+    found = []
+    for arn in list(desk.engine.astray):
+        row = desk.store.execution(arn)
+        if row is None or row.owner != desk.engine.id or desk.engine.ended(arn) is not None:
+            desk.engine.astray.discard(arn)
+        elif arn not in desk.halfway:
+            found.append(row)
+    return found
 
 
 def keeper(desk: Desk, row: ExecutionRow) -> str | None:
@@ -93,12 +106,16 @@ def resume(desk: Desk, row: ExecutionRow) -> bool:
     Raises NotHere, which says what is missing; then it is as it was. Raises StoreError.
     """
     definition = check_definition(desk.store.definition(row.definition))
-    codes = code_for(desk, row, definition)
+    # Of one that has ended, only cancels are owed: no code is called any more.
+    ended = row.status != "RUNNING"
+    codes = bound(desk, definition, row.machine_arn) if ended else code_for(desk, row, definition)
     desk.engine.open()
     if row.arn not in desk.halfway and not desk.store.take_over(row.arn, row.owner or "", desk.engine.id):
         return False
     desk.halfway.add(row.arn)  # until the engine has it: if the store fails meanwhile, it is tried again
     stop_left(desk, row)
+    if _given_up(desk, row):
+        desk.store.tell(row.arn, facts.encode(facts.Stop()))
     while True:
         steps = [decode(step.records, step.format) for step in desk.store.journal(row.arn)]
         script = _script(desk, row, definition, steps)
@@ -113,6 +130,17 @@ def resume(desk: Desk, row: ExecutionRow) -> bool:
             continue
         desk.halfway.discard(row.arn)
         return True
+
+
+def _given_up(desk: Desk, row: ExecutionRow) -> bool:
+    """Whether the task that waits for its end was given up while it was being started: no cancel has found it.
+
+    The one who started it looks for that, but was perhaps killed before. What was redriven by itself, goes on.
+    """
+    if row.parent_token is None or row.status != "RUNNING" or row.redrive_count:
+        return False
+    token = desk.store.token(row.parent_token)
+    return token is not None and token.state == "closed"
 
 
 def code_for(desk: Desk, row: ExecutionRow, definition: model.StateMachine) -> dict[str, Code]:

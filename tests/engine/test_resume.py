@@ -218,6 +218,25 @@ def test_the_cancels_of_an_end_are_owed_until_they_are_said(
     assert (two.row().status, two.row().owner) == ("ABORTED", None)
 
 
+def test_an_end_that_another_has_written_and_not_brought_to_its_close(pair: Pair) -> None:
+    """It was stopped by another process, which was killed before it had said that nothing is owed any more."""
+    one, two = pair
+    one.start({"T": task()}, 1, {"f": double})
+    turn(one)
+    row = one.row()
+    steps = [decode(each.records) for each in one.store.journal(row.arn)]
+    two.engine.adopt(row, parse(two.store.definition(row.definition)), steps, {})
+    two.engine.post("arn:run", facts.Stop())
+    two.engine.turn()
+    one.threads.release()
+    turn(one)
+    assert (one.row().status, one.row().owner) == ("ABORTED", one.engine.id)
+    assert one.engine.astray == {"arn:run"}
+    resume(one)
+    turn(one)
+    assert (one.row().status, one.row().owner) == ("ABORTED", None)
+
+
 def test_a_long_way_goes_on_from_its_bound(pair: Pair) -> None:
     one, two = pair
     states: dict[str, Json] = {f"P{n}": {"Type": "Pass", "Next": f"P{n + 1}"} for n in range(300)}

@@ -1,6 +1,9 @@
 """Executions that arrive over the API: their tasks, Express, test cases, lists and histories."""
 
 import json
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +11,9 @@ import pytest
 
 from nbflow.engine.rows import code_of
 from nbflow.language.values import Json
+from nbflow.service import executions
 from nbflow.service.arns import ROLE, execution_arn, machine_arn
+from nbflow.store.port import Append, StoreError
 from nbflow.testing import mock_config
 from tests.service.support import CODES, PASS, TASK, WAIT, WORK, Office, text
 
@@ -22,6 +27,41 @@ def started(office: Office, arn: str = ARN, **options: Json) -> str:
 
 def express(office: Office, definition: Json) -> None:
     office.call("CreateStateMachine", name="m", definition=text(definition), roleArn=ROLE, type="EXPRESS")
+
+
+# --- twice at once
+
+
+def test_a_start_that_is_refused_does_not_refuse_another_of_the_same_name(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one's caller has given up waiting for the store, and asks again: nothing is there by that name."""
+    office.machine(PASS)
+    append, waiting = office.store.append, threading.Event()
+    appends = 0
+
+    def refuse(batch: Sequence[Append]) -> list[bool]:
+        nonlocal appends
+        appends += 1
+        if appends > 1:
+            return append(batch)
+        assert waiting.wait(10)
+        raise StoreError("The store is locked.")
+
+    def wait_for(futures: Sequence[Future[None]]) -> None:
+        waiting.set()
+        wait(futures)
+
+    monkeypatch.setattr(office.store, "append", refuse)
+    monkeypatch.setattr(executions, "wait", wait_for)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(started, office, name="e")
+        run = execution_arn("m", "e")
+        while office.engine.started(run) is None:
+            assert not first.done()
+        assert started(office, name="e") == run
+        assert isinstance(first.exception(10), StoreError)
+    assert office.ended(run) == "SUCCEEDED"
 
 
 # --- tasks

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from nbflow.language.values import Json
+from nbflow.machine.records import ExecutionRetired
 from nbflow.service.arns import ROLE, machine_arn
-from tests.service.support import PASS, TASK, WAIT, Office, text
+from nbflow.service.histories import records
+from tests.service.support import PASS, TASK, WAIT, WORK, Office, text
 
 ARN = machine_arn("m")
 LOGS = {
@@ -256,13 +258,32 @@ def test_a_machine_with_executions_is_deleting_until_they_have_ended(office: Off
     assert office.refused("DescribeStateMachine", stateMachineArn=ARN)[0] == "StateMachineDoesNotExist"
 
 
-def test_executions_of_another_process_are_stopped_too(office: Office, tmp_path: Path) -> None:
-    created(office, definition=WAIT)
+def test_executions_of_another_process_end_before_their_next_state(office: Office, tmp_path: Path) -> None:
+    states = {"T": {"Type": "Task", "Resource": WORK, "Next": "P"}, "P": {"Type": "Pass", "End": True}}
+    created(office, definition={"StartAt": "T", "States": states})
     run = office.start(ARN)
     other = Office(tmp_path)
     other.call("DeleteStateMachine", stateMachineArn=ARN)
+    office.until(
+        lambda: any(isinstance(record, ExecutionRetired) for record in records(other.service.desk, run))
+    )
+    assert described(other)["status"] == "DELETING"
+    office.pool.finish(1)
+    assert office.ended(run) == "ABORTED"
+    types = [event["type"] for event in office.call("GetExecutionHistory", executionArn=run)["events"]]
+    assert types[-3:] == ["LambdaFunctionSucceeded", "TaskStateExited", "ExecutionAborted"]
+    assert other.store.inbox() == []
+    other.close()
+
+
+def test_executions_whose_process_is_no_more_are_stopped(office: Office, tmp_path: Path) -> None:
+    created(office, definition=WAIT)
+    run = office.start(ARN)
+    office.engine.close()
+    other = Office(tmp_path)
+    other.call("DeleteStateMachine", stateMachineArn=ARN)
     assert other.ended(run) == "ABORTED"
-    created(office)
+    created(other)
     other.close()
 
 

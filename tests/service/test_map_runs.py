@@ -312,12 +312,15 @@ def test_express_children_of_a_parent_that_another_process_stops(office: Office,
     assert office.engine._turns.live == {}
 
 
-def test_a_machine_that_is_deleted_ends_after_its_map(office: Office) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_machine_that_is_deleted_ends_after_its_map(office: Office, other: Office, elsewhere: bool) -> None:
     definition = mapped(Next="P")
     del definition["States"]["M"]["End"]
     definition["States"]["P"] = {"Type": "Pass", "End": True}
     run, map_run = begin(office, definition)
-    office.call("DeleteStateMachine", stateMachineArn=f"{STATES}:stateMachine:m")
+    (other if elsewhere else office).call("DeleteStateMachine", stateMachineArn=f"{STATES}:stateMachine:m")
+    office.engine._watch.look()
+    office.settled()
     assert office.call("DescribeExecution", executionArn=run)["status"] == "RUNNING"
     office.clock.advance_to(office.clock.now() + 3600)
     office.nudge()
@@ -328,8 +331,9 @@ def test_a_machine_that_is_deleted_ends_after_its_map(office: Office) -> None:
     )
 
 
-def test_a_machine_that_another_process_deletes(office: Office, other: Office) -> None:
+def test_a_machine_that_is_deleted_when_its_process_is_no_more(office: Office, other: Office) -> None:
     run, map_run = begin(office, mapped())
+    office.engine.close()
     other.call("DeleteStateMachine", stateMachineArn=f"{STATES}:stateMachine:m")
     assert other.call("DescribeExecution", executionArn=run)["status"] == "ABORTED"
     assert [child["status"] for child in children(other, map_run)] == ["ABORTED", "ABORTED"]

@@ -12,9 +12,11 @@ import pytest
 from nbflow.language.values import Json
 from nbflow.service import nested
 from nbflow.service.arns import ROLE, execution_arn, machine_arn
+from nbflow.service.desk import Desk
 from nbflow.service.executions import start_execution
+from nbflow.service.resuming import resume
 from nbflow.store.port import StoreError
-from nbflow.tasks.job import Outcome
+from nbflow.tasks.job import Job, Outcome
 from tests.service.support import CODES, PASS, TASK, WAIT, WORK, Office, text
 
 CHILD = machine_arn("child")
@@ -126,6 +128,41 @@ def test_a_name_of_its_own_comes_from_the_attempt(office: Office, pattern: str) 
     run = started(office, starting(pattern, arguments={"StateMachineArn": CHILD}))
     arn = output(office, run)["ExecutionArn"]
     assert arn == execution_arn("child", str(uuid.uuid5(uuid.NAMESPACE_URL, f"{run}#3")))
+
+
+@pytest.mark.parametrize("pattern", ["", ".sync"])
+@pytest.mark.parametrize("child", [PASS, WAIT], ids=["ended", "running"])
+def test_what_is_started_once_more_after_a_crash_is_the_same_child(
+    office: Office, other: Office, monkeypatch: pytest.MonkeyPatch, pattern: str, child: Json
+) -> None:
+    """The one before has started it, and was no more when it should have heard of that."""
+    office.machine(child, "child")
+    begun, gone = threading.Event(), threading.Event()
+    done = nested._done
+
+    def unheard(desk: Desk, job: Job) -> Outcome:
+        outcome = done(desk, job)
+        begun.set()
+        assert gone.wait(10)
+        return outcome
+
+    monkeypatch.setattr(nested, "_done", unheard)
+    run = started(office, starting(pattern, arguments={"StateMachineArn": CHILD}))
+    assert begun.wait(10)
+    office.settled()
+    office.engine.close()
+    gone.set()
+    monkeypatch.undo()
+    [before] = other.store.executions(machine_arn=CHILD)
+    row = other.store.execution(run)
+    assert row is not None
+    if row.status == "RUNNING":  # its child may have ended it
+        assert resume(other.service.desk, row)
+    if pattern and child == WAIT:
+        other.until(lambda: "TaskSubmitted" in types(other, run))
+    else:
+        assert output(other, run)["ExecutionArn"] == before.arn
+    assert len(other.store.executions(machine_arn=CHILD)) == 1
 
 
 def test_an_express_child(office: Office) -> None:
