@@ -1,14 +1,16 @@
 """The shell's door: ``nbflow run``, ``list``, ``show``, ``stop``, ``resume``, ``redrive``, ``server`` and others.
 
 What was asked for goes to standard output, everything else to standard error. Exit codes: 0; 1, it did not succeed or
-could not be done; 2, the command line is wrong; 130, interrupted. What a command needs is imported when it runs, so
-that ``--help`` and mistakes are answered at once.
+could not be done; 2, the command line is wrong; 130 and 143, interrupted by SIGINT or SIGTERM. What a command needs is
+imported when it runs, so that ``--help`` and mistakes are answered at once.
 """
 
+import signal
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,6 +40,9 @@ Run = Annotated[
     typer.Argument(metavar="RUN", help="An execution's name, an unambiguous beginning of it, or its ARN."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, in the AWS API's shapes.")]
+
+TERMINATED = 128 + 15
+"""The exit code of a process that SIGTERM ended (the shells' convention)."""
 
 STEP_MEMBERS = ("name", "type", "status", "input", "output", "error", "cause", "attempts", "log")
 """What ``show RUN STEP --json`` prints of a step."""
@@ -107,7 +112,7 @@ def run(
     """Run a state machine.
 
     Its progress is shown, then its output is printed as JSON. The exit code is 1 if it does not succeed. Ctrl-C ends
-    the command and leaves the execution as last recorded.
+    the command and leaves the execution as last recorded; resume goes on with it.
     """
     value = _input(input)
     store = _absolute(store)  # a notebook's folder becomes the working directory
@@ -188,19 +193,31 @@ def _see_through(started: "nf.Execution", quiet: bool) -> None:
     from nbflow.client.progress import watch
 
     err = _console(stderr=True)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         if not quiet:
             display.put(err, f"execution [bold]{started.name}[/] of {started.machine}")
             watch(started, err, redrive=started.redrives)
         started.wait()
-    except KeyboardInterrupt:
-        started.connection.leaving = True  # its word at the end names what is left
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as interrupt:
+        connection = started.connection
+        connection.leaving = True  # its word at the end names what is left
+        if isinstance(interrupt, _Terminated):
+            connection.exit_code = TERMINATED
+        raise typer.Exit(connection.exit_code) from None
     if started.status != "SUCCEEDED":
         display.show_error(err, started.explain())
         display.put(err, f"\nlook closer with: nbflow show {started.name}")
         raise typer.Exit(1)
     _print_json(started.output)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: it ends what Ctrl-C ends."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
 
 
 @app.command("list")
@@ -283,7 +300,8 @@ def stop(
 ) -> None:
     """End an execution that is RUNNING.
 
-    It is ABORTED. So is one whose process was killed; redrive goes on with it nevertheless.
+    It is ABORTED, and what it has under way, in whichever process, is told to stop. So is one whose process was killed.
+    redrive goes on with it nevertheless.
     """
     nf.connect(store)
     found = nf.execution(run)

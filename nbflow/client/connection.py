@@ -73,6 +73,8 @@ class Connection:
         self.service.limits = limits
         self.leaving = False
         """Do not wait at exit: Ctrl-C has been pressed, or a notebook's kernel ends."""
+        self.exit_code = INTERRUPTED
+        """The process's, if it leaves executions that run."""
         self.context = copy_context()
         """Where words from the engine's threads belong: in a notebook, under the cell that has last started a run."""
         self._closed = False
@@ -168,7 +170,7 @@ class Connection:
 
     def offer_to_resume(self) -> None:
         """Say which executions are interrupted, if any are."""
-        rows = self.service.interrupted()
+        rows = [row for row in self.service.interrupted() if row.status == "RUNNING"]
         if rows:
             count = f"{len(rows)} executions were" if len(rows) > 1 else "1 execution was"
             say(
@@ -358,13 +360,18 @@ def _at_exit() -> None:
         connection.leaving = True
     except NbflowError as error:
         say(str(error))
-    disconnect()
+    try:
+        disconnect()
+    except (
+        KeyboardInterrupt
+    ):  # a second one: what takes so long (a cluster that closes) ends with the process
+        _end_now(connection.exit_code)
     if running and connection.leaving:
-        _end_now()
+        _end_now(connection.exit_code)
 
 
-def _end_now() -> None:
-    end_process(INTERRUPTED)
+def _end_now(code: int) -> None:
+    end_process(code)
 
 
 def end_process(code: int) -> None:

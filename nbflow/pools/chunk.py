@@ -41,7 +41,7 @@ def perform_chunk(chunk: bytes, expendable: bool = False) -> bytes:
 
 
 def _heeding(worker: Any, keys: Sequence[Key], expendable: bool) -> AbstractContextManager[None]:
-    from nbflow.pools.released import heeding  # takes a second to import, and Dask is there only with a worker
+    from nbflow.pools.released import heeding  # Dask, which is not imported where it is not used
 
     return heeding(worker, keys, expendable=expendable)
 
