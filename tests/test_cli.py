@@ -525,7 +525,7 @@ def test_ctrl_c_ends_a_run_at_once_and_leaves_the_execution(process: Start, fold
     result = child.end()
     assert (result.code, result.out) == (130, "")
     assert result.err.endswith(
-        "nbflow: left as last recorded: left (nbflow show NAME; nbflow stop NAME ends one)\n"
+        "nbflow: left as last recorded: left (nbflow resume NAME goes on, nbflow stop NAME ends it)\n"
     )
     connect(folder)
     run = nf.execution("left")
@@ -674,7 +674,7 @@ def test_ctrl_c_at_the_end_leaves_what_runs(process: Start, folder: Path) -> Non
     result = child.end()
     assert (result.code, result.out) == (130, "ended\n")
     assert result.err.endswith(
-        "nbflow: left as last recorded: left (nbflow show NAME; nbflow stop NAME ends one)\n"
+        "nbflow: left as last recorded: left (nbflow resume NAME goes on, nbflow stop NAME ends it)\n"
     )
 
 

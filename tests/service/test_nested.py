@@ -290,7 +290,7 @@ def test_a_stop_by_another_process_stops_the_child(office: Office, other: Office
     if not alive:
         office.engine.close()
     other.call("StopExecution", executionArn=run)
-    assert status(other, RUN) == "ABORTED"
+    office.until(lambda: status(other, RUN) == "ABORTED")
 
 
 def test_the_stop_of_the_parent_leaves_a_child_that_nobody_waits_for(office: Office) -> None:

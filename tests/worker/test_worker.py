@@ -230,7 +230,7 @@ def test_the_result_of_a_task_that_has_ended_meanwhile_is_ignored(make: Make) ->
     idle(stage)
     assert stage.answers == [("succeed", "t2", "2")]
     assert stage.words == [
-        "a task of a: it has been ended meanwhile (Task Timed Out); its result will be ignored"
+        "a task of a: it has been ended meanwhile (Task Timed Out); it is told to stop, and has no result"
     ]
     assert (worker.done, worker.late) == (1, 1)
     assert worker.numbers == "1 done, 0 failed, 1 too late"
