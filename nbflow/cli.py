@@ -69,6 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except nf.NbflowError as error:
         print(f"nbflow: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
+    except SystemExit as ended:
+        _leave_threads(ended)
+        raise
+
+
+def _leave_threads(ended: SystemExit) -> None:
+    """End the process now if threads would hold it whose tasks were stopped, and which cannot be."""
+    stopping = sys.modules.get("nbflow.tasks.stopping")  # not imported: then nothing has run
+    if stopping is not None and stopping.some_linger():
+        from nbflow.client.connection import end_process
+
+        nf.disconnect()
+        end_process(ended.code if isinstance(ended.code, int) else 0)
 
 
 def _version(wanted: bool) -> None:

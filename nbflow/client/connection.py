@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -360,14 +361,14 @@ def _at_exit() -> None:
         connection.leaving = True
     except NbflowError as error:
         say(str(error))
+    # From now on, Ctrl-C is to end what takes so long, such as a cluster that closes.
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(connection.exit_code))
     try:
         disconnect()
-    except (
-        KeyboardInterrupt
-    ):  # a second one: what takes so long (a cluster that closes) ends with the process
-        _end_now(connection.exit_code)
-    if running and connection.leaving:
-        _end_now(connection.exit_code)
+        if running and connection.leaving:
+            _end_now(connection.exit_code)
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 def _end_now(code: int) -> None:

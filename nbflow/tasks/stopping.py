@@ -77,6 +77,12 @@ def stop(keys: Iterable[Key]) -> None:
                 _tell(work)
 
 
+def some_linger() -> bool:
+    """Whether jobs are still at work in this process that were told to stop."""
+    with _lock:
+        return any(work.told for work in _at_work.values())
+
+
 def stop_by(end: Callable[[], None] | None) -> None:
     """From now on, ``end`` stops the job that this thread does, from any thread; it must not wait for anything.
 
