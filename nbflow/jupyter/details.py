@@ -65,6 +65,8 @@ _NOT_ENTERED: Final[Visited] = {
 
 def _in(execution: Execution, trace: Trace, visit: Visit) -> Visited:
     step = Step(execution, [visit])
+    # The panel stops following a run that has ended; whether its tasks have, too, comes after that.
+    stopping = trace.is_stopping(visit) and execution.trace.is_stopping(visit)
     attempts: list[AttemptMade] = [
         {"started": made.started_at, "ended": made.ended_at, "error": made.error or ""}
         for made in visit.attempts
@@ -75,7 +77,7 @@ def _in(execution: Execution, trace: Trace, visit: Visit) -> Visited:
         "entered": visit.entered_at,
         "exited": visit.exited_at,
         "attempts": attempts,
-        "waits": STOPPING if trace.is_stopping(visit) else visit.waits_for,
+        "waits": STOPPING if stopping else visit.waits_for,
         "retry": visit.retry_due,
         "error": _tail(step.describe_error()) if visit.failed else "",
         "printed": _tail(step.log),
