@@ -1,14 +1,16 @@
 """The shell's door: ``nbflow run``, ``list``, ``show``, ``stop``, ``resume``, ``redrive``, ``server`` and others.
 
 What was asked for goes to standard output, everything else to standard error. Exit codes: 0; 1, it did not succeed or
-could not be done; 2, the command line is wrong; 130, interrupted. What a command needs is imported when it runs, so
-that ``--help`` and mistakes are answered at once.
+could not be done; 2, the command line is wrong; 130 and 143, interrupted by SIGINT or SIGTERM. What a command needs is
+imported when it runs, so that ``--help`` and mistakes are answered at once.
 """
 
+import signal
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,6 +42,9 @@ Run = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, in the AWS API's shapes.")]
 
+TERMINATED = 128 + 15
+"""The exit code of a process that SIGTERM ended (the shells' convention)."""
+
 STEP_MEMBERS = ("name", "type", "status", "input", "output", "error", "cause", "attempts", "log")
 """What ``show RUN STEP --json`` prints of a step."""
 
@@ -65,6 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except nf.NbflowError as error:
         print(f"nbflow: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
+    except SystemExit as ended:
+        _leave_threads(ended)
+        raise
+
+
+def _leave_threads(ended: SystemExit) -> None:
+    """End the process now if threads would hold it whose tasks were stopped, and which cannot be."""
+    stopping = sys.modules.get("nbflow.tasks.stopping")  # not imported: then nothing has run
+    if stopping is not None and stopping.some_linger():
+        from nbflow.client.connection import end_process
+
+        nf.disconnect()
+        end_process(ended.code if isinstance(ended.code, int) else 0)
 
 
 def _version(wanted: bool) -> None:
@@ -108,7 +126,7 @@ def run(
     """Run a state machine.
 
     Its progress is shown, then its output is printed as JSON. The exit code is 1 if it does not succeed. Ctrl-C ends
-    the command and leaves the execution as last recorded.
+    the command and leaves the execution as last recorded; resume goes on with it.
     """
     value = _input(input, "--input")
     store = _absolute(store)  # a notebook's folder becomes the working directory
@@ -246,20 +264,32 @@ def _see_through(started: "nf.Execution", quiet: bool) -> None:
     from nbflow.client.progress import watch
 
     err = _console(stderr=True)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         if not quiet:
             origin = escape(f", {started.origin}" if started.origin else "")
             display.put(err, f"execution [bold]{started.name}[/] of {started.machine}{origin}")
             watch(started, err, redrive=started.redrives)
         started.wait()
-    except KeyboardInterrupt:
-        started.connection.leaving = True  # its word at the end names what is left
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as interrupt:
+        connection = started.connection
+        connection.leaving = True  # its word at the end names what is left
+        if isinstance(interrupt, _Terminated):
+            connection.exit_code = TERMINATED
+        raise typer.Exit(connection.exit_code) from None
     if started.status != "SUCCEEDED":
         display.show_error(err, started.explain())
         display.put(err, f"\nlook closer with: nbflow show {started.name}")
         raise typer.Exit(1)
     _print_json(started.output)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: it ends what Ctrl-C ends."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
 
 
 @app.command("list")
@@ -369,7 +399,8 @@ def stop(
 ) -> None:
     """End an execution that is RUNNING.
 
-    It is ABORTED. So is one whose process was killed; redrive goes on with it nevertheless.
+    It is ABORTED, and what it has under way, in whichever process, is told to stop. So is one whose process was killed.
+    redrive goes on with it nevertheless.
     """
     nf.connect(store)
     found = nf.execution(run)

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -78,7 +79,7 @@ def server(
     Stock boto3, the AWS CLI and activity workers use it as they are, with what `nbflow env` prints. Ctrl-C ends it and
     leaves what runs as recorded.
     """
-    from nbflow.client.connection import end_process
+    from nbflow.client.connection import INTERRUPTED, end_process
     from nbflow.server import retention, start
 
     start.check_place(host, auth=not no_auth)
@@ -97,6 +98,7 @@ def server(
             connection, host, port, auth=not no_auth, env=lambda bound: _env_command(host, bound, store)
         )
     left = bool(connection.running)
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))  # again: it ends what takes so long, too
     nf.disconnect()
     if left:
         end_process(0)

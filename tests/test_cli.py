@@ -682,6 +682,42 @@ MAPPED = """
 """
 
 
+def test_a_stop_ends_a_run_whose_thread_cannot_be_killed(process: Start, folder: Path) -> None:
+    (folder / "blocked.py").write_text(
+        """
+import os, time
+import nbflow as nf
+
+@nf.task
+def block():
+    os.write(2, b"begun\\n")  # its step would keep what it prints
+    time.sleep(600)
+
+@nf.flow
+def blocked():
+    block()
+"""
+    )
+    child = process("-m", "nbflow.cli", "run", "blocked.py", "--name", "b")
+    child.read_until("begun")
+    assert process("-m", "nbflow.cli", "stop", "b").end().code == 0
+    result = child.end()
+    assert result.code == 1
+    assert "execution b of blocked was stopped" in result.err
+
+
+def test_sigterm_leaves_the_execution_as_ctrl_c_does(process: Start, folder: Path) -> None:
+    child = process("-m", "nbflow.cli", "run", "flows.py:slow", "--name", "left")
+    child.read_until("execution left of endless")
+    child.child.terminate()
+    result = child.end()
+    assert result.code == 143
+    assert "left as last recorded: left (nbflow resume NAME goes on" in result.err
+    connect(folder)
+    assert nf.execution("left").status == "RUNNING"
+    assert nf.connect().store.engines() == [], "whoever goes on with it need not wait"
+
+
 def test_a_cluster_may_be_needed_when_the_script_has_ended(process: Start, folder: Path) -> None:
     body = (
         MAPPED.replace("WORK", "double")

@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -75,6 +76,8 @@ class Connection:
         self.service.limits = limits
         self.leaving = False
         """Do not wait at exit: Ctrl-C has been pressed, or a notebook's kernel ends."""
+        self.exit_code = INTERRUPTED
+        """The process's, if it leaves executions that run."""
         self.context = copy_context()
         """Where words from the engine's threads belong: in a notebook, under the cell that has last started a run."""
         self._closed = False
@@ -170,7 +173,7 @@ class Connection:
 
     def offer_to_resume(self) -> None:
         """Say which executions are interrupted, if any are."""
-        rows = self.service.interrupted()
+        rows = [row for row in self.service.interrupted() if row.status == "RUNNING"]
         if rows:
             names = _names([row.arn for row in rows])
             said = "1 execution is" if len(rows) == 1 else f"{len(rows)} executions are"
@@ -376,13 +379,18 @@ def _at_exit() -> None:
         connection.leaving = True
     except NbflowError as error:
         say(str(error))
-    disconnect()
-    if running and connection.leaving:
-        _end_now()
+    # From now on, Ctrl-C is to end what takes so long, such as a cluster that closes.
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(connection.exit_code))
+    try:
+        disconnect()
+        if running and connection.leaving:
+            _end_now(connection.exit_code)
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
-def _end_now() -> None:
-    end_process(INTERRUPTED)
+def _end_now(code: int) -> None:
+    end_process(code)
 
 
 def end_process(code: int) -> None:

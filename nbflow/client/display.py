@@ -5,7 +5,7 @@ the terminal's width, so that a name can be copied and a pipe gets whole lines; 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -17,7 +17,7 @@ from nbflow.client.executions import Execution, Step
 from nbflow.language.values import Json
 from nbflow.machine.context import timestamp
 from nbflow.machine.history import Event
-from nbflow.machine.trace import Visit
+from nbflow.machine.trace import STOPPING, Visit
 
 MARKS: Final = {
     "RUNNING": "[cyan]…[/]",
@@ -52,8 +52,11 @@ def coloured(status: str) -> str:
     return f"[{_COLOURS.get(status, 'red')}]{status}[/]"
 
 
-def line(visit: Visit) -> str:
-    """A visit in one line: mark, name (after the number of its item or branch), seconds, what it is, error."""
+def line(visit: Visit, *, stopping: bool = False) -> str:
+    """A visit in one line: mark, name (after the number of its item or branch), seconds, what it is, error.
+
+    ``stopping``: it was given up, and its task has not ended yet.
+    """
     name = visit.name if visit.index is None else f"[{visit.index}] {visit.name}"
     what = visit.type
     if visit.total:
@@ -62,18 +65,22 @@ def line(visit: Visit) -> str:
         what += f", {len(visit.attempts)} attempts"
     if visit.waits_for:
         what += f", waits for {visit.waits_for}"
+    if stopping:
+        what += f", waits for {STOPPING}"
     seconds = "" if visit.exited_at is None else f"{visit.exited_at - visit.entered_at:.2f} s"
     error = f"  [red]{escape(visit.error)}[/]" if visit.error and visit.status != "SUCCEEDED" else ""
     return f"{MARKS[visit.status]} {escape(f'{name:<44}')} {seconds:>9}  [dim]{what}[/]{error}"
 
 
-def tree(visits: Iterable[Visit], depth: int = 0) -> Iterator[str]:
+def tree(
+    visits: Iterable[Visit], depth: int = 0, *, stopping: Callable[[Visit], bool] = lambda _: False
+) -> Iterator[str]:
     """A line for each visit; those of branches and iterations stand below their parent's."""
     for visit in visits:
-        yield f"{'  ' * depth}{line(visit)}"
+        yield f"{'  ' * depth}{line(visit, stopping=stopping(visit))}"
         order = sorted(visit.branches, key=lambda at: (visit.branch_status[at] == "SUCCEEDED", at))
         for index in order[:MOST_ITEMS]:
-            yield from tree(visit.branches[index], depth + 2)
+            yield from tree(visit.branches[index], depth + 2, stopping=stopping)
         if len(order) > MOST_ITEMS:
             yield f"{'  ' * (depth + 2)}[dim]… and {len(order) - MOST_ITEMS} more[/]"
 
@@ -146,7 +153,8 @@ def show_execution(console: Console, run: Execution) -> None:
     if run.origin:
         put(console, escape(run.origin))
     put(console)
-    for each in tree(run.trace.visits):
+    trace = run.trace
+    for each in tree(trace.visits, stopping=trace.is_stopping):
         put(console, each)
     if row.status == "RUNNING" and run.connection.service.keeper(row) is None:
         put(console, f"[yellow]interrupted[/]: {escape(run.connection.how_to_resume(row))}")

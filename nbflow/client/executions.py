@@ -73,7 +73,7 @@ class Execution:
     def status(self) -> str:
         """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT.
 
-        RUNNING is also what a killed process leaves behind: ``stop()`` ends it, and ``redrive()`` then goes on.
+        RUNNING is also what a killed process leaves behind: ``nf.resume()`` goes on with it, ``stop()`` ends it.
         """
         return self.row.status
 
@@ -134,9 +134,11 @@ class Execution:
             self.connection.wait(self.arn)
 
     def _stopped_waiting(self) -> StoppedWaiting:
-        return StoppedWaiting(
-            f"stopped waiting for execution {self.name}, which has not ended (run.stop() ends it)"
-        )
+        goes_on = "which has not ended (run.stop() ends it)"
+        if self.connection.engine.ended(self.arn) is not None:
+            later = f"after that, nf.resume({self.name!r}) goes on with it; run.stop() ends it"
+            goes_on = f"which goes on as long as this process does ({later})"
+        return StoppedWaiting(f"stopped waiting for execution {self.name}, {goes_on}")
 
     def __await__(self) -> Generator[Any, None, object]:
         """``await run`` is ``run.result()``, and leaves the event loop (of a notebook, say) free meanwhile."""
@@ -161,7 +163,8 @@ class Execution:
     def stop(self, error: str | None = None, cause: str | None = None) -> None:
         """End it now; it is ABORTED. One that has ended already stays as it ended.
 
-        Also one of another process: if that lives, it lets go of the execution at its next step.
+        Also one of another process. What it has under way is told to stop: notebooks' kernels and Dask's tasks end,
+        functions on threads get an exception, as by Ctrl-C; until they heed it, ``stopping`` names their steps.
         """
         self.connection.service.stop_execution(self.arn, error, cause)
 
@@ -293,6 +296,12 @@ class Execution:
     def steps(self) -> list["Step"]:
         """The steps of the top level, in the order in which they began."""
         return [Step(self, [visit]) for visit in self.trace.visits]
+
+    @property
+    def stopping(self) -> list["Step"]:
+        """The steps, at any depth, that were given up, and whose tasks have been told so and have not ended yet."""
+        trace = self.trace
+        return [Step(self, [visit]) for visit in trace.walk() if trace.is_stopping(visit)]
 
     @property
     def failed(self) -> "Step | None":

@@ -362,7 +362,6 @@ class Engine:
             if thread is not threading.current_thread():
                 thread.join()
         self._watch.close()
-        self._lease.close()
 
     def _signal(self) -> None:
         """Something has arrived."""
@@ -411,6 +410,7 @@ class Engine:
 
     def _finish(self) -> None:
         self._turns.leave()
+        self._lease.close()  # now, not when the pools have ended, which may take seconds: others may go on
         for pool in self._turns.hands.pools:
             pool.close()
         if self._readers is not None:

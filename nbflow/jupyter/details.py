@@ -16,7 +16,7 @@ from nbflow.drawing.flow import every_state
 from nbflow.jupyter.messages import Ask, AttemptMade, Details, MapItem, Visited
 from nbflow.language import model
 from nbflow.language.values import Json
-from nbflow.machine.trace import Trace, Visit
+from nbflow.machine.trace import STOPPING, Trace, Visit
 
 MOST_TEXT: Final = 20_000
 """Characters of a JSON value, an error or a log that are shown."""
@@ -44,7 +44,7 @@ def details(execution: Execution, trace: Trace, ask: Ask) -> Details:
         "path": path,
         "visit": max(number, 0),
         "visits": len(visits),
-        **(_in(execution, visits[number]) if visits else _NOT_ENTERED),
+        **(_in(execution, trace, visits[number]) if visits else _NOT_ENTERED),
     }
 
 
@@ -63,8 +63,10 @@ _NOT_ENTERED: Final[Visited] = {
 }
 
 
-def _in(execution: Execution, visit: Visit) -> Visited:
+def _in(execution: Execution, trace: Trace, visit: Visit) -> Visited:
     step = Step(execution, [visit])
+    # The panel stops following a run that has ended; whether its tasks have, too, comes after that.
+    stopping = trace.is_stopping(visit) and execution.trace.is_stopping(visit)
     attempts: list[AttemptMade] = [
         {"started": made.started_at, "ended": made.ended_at, "error": made.error or ""}
         for made in visit.attempts
@@ -75,7 +77,7 @@ def _in(execution: Execution, visit: Visit) -> Visited:
         "entered": visit.entered_at,
         "exited": visit.exited_at,
         "attempts": attempts,
-        "waits": visit.waits_for,
+        "waits": STOPPING if stopping else visit.waits_for,
         "retry": visit.retry_due,
         "error": _tail(step.describe_error()) if visit.failed else "",
         "printed": _tail(step.log),

@@ -198,12 +198,16 @@ class Row {
 
   words(over, here) {
     if (over) return "";
-    if (this.view.gone) return `The kernel has gone; nf.execution("${this.head.name}") shows this run in a new one.`;
+    if (this.view.gone) {
+      return `The kernel has gone: in a new one, nf.resume("${this.head.name}") goes on with this run, if it has not ended.`;
+    }
     if (this.stopping && Date.now() - this.stopping > BUSY) {
       return "The kernel is busy with a cell: it will stop when that lets it.";
     }
     if (this.trouble) return this.trouble;
-    return here ? "" : "It does not go on in this kernel: this is what was recorded of it.";
+    if (here) return "";
+    const more = `If its process has gone, nf.resume("${this.head.name}") goes on with it.`;
+    return `It does not go on in this kernel: this is what was recorded of it. ${more}`;
   }
 }
 

@@ -8,7 +8,7 @@ back are the same.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from nbflow.language import model
 from nbflow.language.integrations import integration
@@ -90,6 +90,10 @@ class Visit:
                 yield from visit.walk()
 
 
+STOPPING: Final = "its task, which was told to stop"
+"""What a visit waits for that was given up (:meth:`Trace.is_stopping`)."""
+
+
 class Trace:
     """The visits of one execution, up to the last record that it was given."""
 
@@ -106,6 +110,10 @@ class Trace:
         """All visits, parents before what is in them."""
         for visit in self.visits:
             yield from visit.walk()
+
+    def is_stopping(self, visit: Visit) -> bool:
+        """Whether a task of the visit was given up and has not ended yet: a thread, say, cannot be killed."""
+        return any(attempt.id in self.run.cancelling for attempt in visit.attempts)
 
     def add(self, record: r.Record) -> Visit | None:
         """Take the next record in. Returns the visit that it changed, if any."""

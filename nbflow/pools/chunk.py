@@ -7,10 +7,12 @@ times as long), and to the scheduler it is an opaque piece of data.
 import os
 import pickle
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any
 
 from nbflow.tasks.job import Job, Outcome
 from nbflow.tasks.perform import perform
+from nbflow.tasks.stopping import Key
 
 
 def encode(jobs: Sequence[Job]) -> bytes:
@@ -19,19 +21,29 @@ def encode(jobs: Sequence[Job]) -> bytes:
     return pickle.dumps((jobs[0].code, fields), pickle.HIGHEST_PROTOCOL)
 
 
-def perform_chunk(chunk: bytes) -> bytes:
-    """Do the jobs one after the other: the Dask task."""
-    code, jobs = pickle.loads(chunk)
-    own = _has_own_process()
+def perform_chunk(chunk: bytes, expendable: bool = False) -> bytes:
+    """Do the jobs one after the other: the Dask task. ``expendable``: its process may be ended, if it has to stop."""
+    code, fields = pickle.loads(chunk)
+    jobs = [Job(execution, attempt, code, *rest) for execution, attempt, *rest in fields]
+    worker = _worker()
+    own = worker is not None and worker.nanny is not None
+    keys = [(job.execution, job.attempt) for job in jobs]
     answers, here = [], ""
-    for execution, attempt, arguments, shelf, known, expected, directory in jobs:
-        if own and directory != here:
-            with suppress(OSError):  # another machine may not have the folder
-                os.chdir(directory)
-            here = directory
-        done = perform(Job(execution, attempt, code, arguments, shelf, known, expected, directory))
-        answers.append((done.output, done.error, done.cause, done.artifacts, done.log, done.seconds))
+    with nullcontext() if worker is None else _heeding(worker, keys, expendable):
+        for job in jobs:
+            if own and job.directory != here:
+                with suppress(OSError):  # another machine may not have the folder
+                    os.chdir(job.directory)
+                here = job.directory
+            done = perform(job)
+            answers.append((done.output, done.error, done.cause, done.artifacts, done.log, done.seconds))
     return pickle.dumps(answers, pickle.HIGHEST_PROTOCOL)
+
+
+def _heeding(worker: Any, keys: Sequence[Key], expendable: bool) -> AbstractContextManager[None]:
+    from nbflow.pools.released import heeding  # Dask, which is not imported where it is not used
+
+    return heeding(worker, keys, expendable=expendable)
 
 
 def decode(jobs: Sequence[Job], answers: bytes) -> list[Outcome]:
@@ -42,14 +54,15 @@ def decode(jobs: Sequence[Job], answers: bytes) -> list[Outcome]:
     ]
 
 
-def _has_own_process() -> bool:
-    """Whether this is a worker whose process is nobody else's: there, tasks run in the directory of their starter.
+def _worker() -> Any:
+    """The Dask worker that this thread works for, if it does.
 
-    A worker that a nanny looks after has one. Without, it may be a thread of the user's own notebook.
+    One that a nanny looks after has a process that is nobody else's: there, tasks run in the directory of their
+    starter. Without, it may be a thread of the user's own notebook.
     """
     from distributed import get_worker
 
     try:
-        return get_worker().nanny is not None
+        return get_worker()
     except ValueError:  # Dask's way to say that this is no worker
-        return False
+        return None

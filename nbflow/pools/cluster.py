@@ -75,6 +75,10 @@ class Cluster:
             )
         self._own = Client(self._own_cluster, set_as_default=False)
 
+    def is_own(self, client: Any) -> bool:
+        """Whether the client is that of a cluster that was started here, for nobody else."""
+        return client is self._own and self._own_cluster is not None
+
     def keep_up(self) -> None:
         """Start workers of our own cluster anew that Dask has written off: a LocalCluster does so with one that
         happens to be starting again a while after it died (``distributed.deploy.lost-worker-timeout``)."""

@@ -29,6 +29,7 @@ from nbflow.pools.pace import chunk_sizes
 from nbflow.pools.port import Answer
 from nbflow.pools.results import failures, is_orphan, results
 from nbflow.tasks.job import Job, Outcome
+from nbflow.tasks.stopping import Key, Stopped
 
 IDLE_POLL: Final = 0.05
 """Seconds between looks for an idle worker, while suspects wait for one."""
@@ -54,23 +55,25 @@ class _Pace:
 
     seconds: float | None = None
     """How long one job takes, about."""
-    waiting: OrderedDict[tuple[str, int], _Entry] = field(default_factory=OrderedDict)
+    waiting: OrderedDict[Key, _Entry] = field(default_factory=OrderedDict)
     """By execution and attempt."""
     under_way: int = 0
     """Jobs sent and not yet answered."""
 
 
-class _Flight(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Flight:
     """A chunk that has been sent."""
 
     entries: list[_Entry]
     alone: Literal["", "worker", "cluster"] = ""
     """Of a suspect, one job: where there must be nothing else."""
+    given_up: set[Key] = field(default_factory=set)
 
     @property
-    def key(self) -> tuple[str, int]:
-        """Of its first job, as in ``_Pace.waiting``."""
-        return self.entries[0].job.execution, self.entries[0].job.attempt
+    def keys(self) -> set[Key]:
+        """Of its jobs, as in ``_Pace.waiting``."""
+        return {(entry.job.execution, entry.job.attempt) for entry in self.entries}
 
 
 class DaskPool:
@@ -107,22 +110,29 @@ class DaskPool:
                 self._condition.notify_all()
 
     def cancel(self, execution: str, attempt: int) -> bool:
-        """A job that waits, or was sent singly, is given up. Those of a chunk have so little to do that they go on."""
+        """A job that has not been sent is given up; a chunk, when nobody wants any of its jobs any more."""
         key = (execution, attempt)
         with self._condition:
             for pace in self._paces.values():
                 if pace.waiting.pop(key, None):
                     return True
             for flight in self._suspects:
-                if flight.key == key:
+                if key in flight.keys:
                     self._suspects.remove(flight)
                     return True
             for future, flight in self._flights.items():
-                if len(flight.entries) == 1 and flight.key == key and not future.done():
+                if key in flight.keys and not future.done():
+                    flight.given_up.add(key)
+                    if flight.given_up < flight.keys:
+                        return False
                     self._forget(future)
-                    future.release()  # does not wait; Dask forgets the task, and does not begin it
-                    return True
-        return False
+                    future.release()  # does not wait; Dask does not begin it, and its worker tells it to stop
+                    break
+            else:
+                return False
+        others = [entry for entry in flight.entries if (entry.job.execution, entry.job.attempt) != key]
+        _answer(others, failures([entry.job for entry in others], Stopped()))
+        return True
 
     def close(self) -> None:
         with self._condition:
@@ -202,7 +212,8 @@ class DaskPool:
     def _launch(self, client: Any, flight: _Flight) -> None:
         jobs = [entry.job for entry in flight.entries]
         try:
-            future = client.submit(perform_chunk, encode(jobs), key=self._key(jobs))
+            expendable = self._cluster.is_own(client)
+            future = client.submit(perform_chunk, encode(jobs), expendable, key=self._key(jobs))
         except Exception as error:  # noqa: BLE001  # a closed client, a payload that Dask refuses
             with self._condition:
                 self._paces[jobs[0].code.sha256].under_way -= len(jobs)

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from nbflow.pools.port import Answer
 from nbflow.tasks.job import Job
 from nbflow.tasks.perform import perform
+from nbflow.tasks.stopping import stop
 
 
 class ThreadPool:
@@ -31,13 +32,17 @@ class ThreadPool:
         answer(outcome)
 
     def cancel(self, execution: str, attempt: int) -> bool:
-        """A thread cannot be killed: only a job that has not begun is given up."""
+        """A thread cannot be killed: a job that has begun is told to stop, and answers when it has."""
+        key = (execution, attempt)
         with self._lock:
-            future = self._futures.get((execution, attempt))
-            if future is None or not future.cancel():
+            future = self._futures.get(key)
+            if future is None:
                 return False
-            del self._futures[execution, attempt]
-            return True
+            if future.cancel():
+                del self._futures[key]
+                return True
+        stop([key])
+        return False
 
     def close(self) -> None:
         with self._lock:

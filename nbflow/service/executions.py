@@ -243,9 +243,8 @@ def stop_execution(
 ) -> dict[str, Json]:
     """AWS, StopExecution. It returns when the end is durable; one that has ended already stays as it ended.
 
-    Also one that another process runs, or ran before it was killed: the end is recorded here. If that process
-    lives, it finds at its next step that the execution is no longer its own, and lets go of it. What an execution has
-    left running that ended just before its process was killed, is ended, too.
+    Also one that another process runs, which ends it, or ran before it was killed (see :mod:`nbflow.service.stopping`).
+    What an execution has left running that ended just before its process was killed, is ended, too.
     Raises ApiError InvalidArn or ExecutionDoesNotExist.
     """
     stop_left(desk, execution_of(desk, execution_arn))

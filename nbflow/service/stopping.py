@@ -1,8 +1,15 @@
-"""How a running execution is ended, whichever process runs it."""
+"""How a running execution is ended, whichever process runs it.
 
+One that another process runs is ended by that one: it has the tasks in hand. Where it does not do so within a second,
+because it is stuck, or because it is gone, the end is recorded here; if it lives, it finds at its next step that the
+execution is no longer its own.
+"""
+
+import time
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 from nbflow.engine.live import AlreadyExists
 from nbflow.language.paths import compact
@@ -13,6 +20,12 @@ from nbflow.service.desk import Desk
 from nbflow.service.lookup import execution_of
 from nbflow.service.starting import bound
 from nbflow.store.port import ExecutionRow
+
+PATIENCE: Final = 1.0
+"""Seconds that the process which runs an execution has to end it."""
+
+LOOK: Final = 0.02
+"""Seconds between looks at whether it has."""
 
 
 def stop(desk: Desk, row: ExecutionRow, error: str | None = None, cause: str | None = None) -> Future[None]:
@@ -30,7 +43,7 @@ def end(desk: Desk, execution_arn: str, error: str | None = None, cause: str | N
 
     Raises ApiError as ``execution_of``.
     """
-    row = execution_of(desk, execution_arn)
+    row = _ended_by_its_owner(desk, execution_of(desk, execution_arn), error, cause)
     while row.status == "RUNNING":
         elsewhere = desk.engine.ended(row.arn) is None
         try:
@@ -41,6 +54,18 @@ def end(desk: Desk, execution_arn: str, error: str | None = None, cause: str | N
         if elsewhere:
             _stop_below(desk, row)
         row = execution_of(desk, execution_arn)
+    return row
+
+
+def _ended_by_its_owner(desk: Desk, row: ExecutionRow, error: str | None, cause: str | None) -> ExecutionRow:
+    """Tell the other process that runs it, if one does, and wait a little. Answers what the store says then."""
+    if row.status != "RUNNING" or row.owner in (None, desk.engine.id) or row.owner not in desk.engine.alive():
+        return row
+    desk.store.tell(row.arn, facts.encode(facts.Stop(error, cause)))
+    until = time.monotonic() + PATIENCE
+    while row.status == "RUNNING" and time.monotonic() < until:
+        time.sleep(LOOK)
+        row = execution_of(desk, row.arn)
     return row
 
 

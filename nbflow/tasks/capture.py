@@ -10,6 +10,7 @@ what a step's own threads print goes to the stream that was there before.
 import io
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
@@ -109,6 +110,7 @@ class _Router(io.TextIOBase):
 
 _lock: Final = threading.Lock()
 _users = 0
+_routers: Final[deque[_Router]] = deque(maxlen=16)
 _guarded: Final[list[tuple[TextIO, "_Guarded"]]] = []
 """The streams beneath the routers, and what stands in for their ``write``."""
 
@@ -134,7 +136,19 @@ def _enter() -> None:
             stream = getattr(sys, name)
             if stream is not None and not isinstance(stream, _Router):  # None: pythonw has no streams
                 _guard(stream)
-                setattr(sys, name, _Router(stream))
+                setattr(sys, name, _router(stream))
+
+
+def _router(stream: TextIO) -> _Router:
+    """The stream's router: always the same one, so that it outlives whoever prints to it at the moment.
+
+    ``print`` holds no reference to ``sys.stdout`` (before Python 3.14): the last step's end would free it underneath.
+    """
+    router = next((each for each in _routers if each.stream is stream), None)
+    if router is None:
+        router = _Router(stream)
+        _routers.append(router)
+    return router
 
 
 class _Guarded:

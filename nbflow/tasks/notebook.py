@@ -8,7 +8,7 @@ packages that the other tasks see. What it writes to its own standard error (war
 which a dead kernel's last words are quoted.
 
 ``papermill.execute_notebook`` itself is not called: it changes the working directory of the process, which belongs to
-the other threads too. A notebook that runs is not interrupted: its outcome comes when it ends.
+the other threads too. A notebook that is told to stop has its kernel killed, with whatever that has started.
 """
 
 import hashlib
@@ -16,10 +16,14 @@ import json
 import keyword
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from subprocess import Popen
 from typing import IO, Any, Final
 from uuid import uuid4
 
@@ -29,6 +33,7 @@ from nbflow.errors import NbflowError
 from nbflow.language.values import Json
 from nbflow.tasks.capture import fresh_context
 from nbflow.tasks.job import Code, Job
+from nbflow.tasks.stopping import stop_by
 
 
 class CellFailed(Exception):
@@ -146,6 +151,7 @@ def _execute(notebook: Any, directory: str, log: IO[bytes]) -> None:
             stderr_file=sys.stderr,
         )
     finally:
+        stop_by(None)
         if not loop.is_running():
             loop.close()
 
@@ -161,10 +167,22 @@ def _kernel_manager(log: IO[bytes]) -> type[Any]:
         # ipykernel warns at each start that loopback TCP is not encrypted.
         kernel_spec = KernelSpec(**get_kernel_dict(["--IPKernelApp.log_level=40"]))
 
-        def start_kernel(self, *args: Any, **options: Any) -> Any:
-            return super().start_kernel(*args, stdout=log, stderr=log, **options)
+        async def start_kernel(self, *args: Any, **options: Any) -> None:  # type: ignore[override]  # theirs is, too
+            await super().start_kernel(*args, stdout=log, stderr=log, **options)
+            provisioner: Any = self.provisioner  # the local one, which has a process
+            stop_by(partial(_kill, provisioner.process))
 
     return Kernel
+
+
+def _kill(kernel: Popen[bytes]) -> None:
+    """Kill a kernel, and what its cells have started: it leads a process group. nbclient finds it dead."""
+    if kernel.poll() is None:
+        with suppress(ProcessLookupError):
+            if hasattr(os, "killpg"):
+                os.killpg(kernel.pid, signal.SIGKILL)
+            else:
+                kernel.kill()
 
 
 def _directory(job: Job) -> str:

@@ -6,6 +6,7 @@ import reprlib
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ from nbflow.tasks import function, notebook
 from nbflow.tasks.capture import captured
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.lambdas import enveloped
+from nbflow.tasks.stopping import stoppable
 
 LONGEST_CAUSE: Final = 32_768
 """Characters (AWS API reference, "SendTaskFailure": cause)."""
@@ -29,9 +31,10 @@ def perform(job: Job) -> Outcome:
     """Do the job here and now."""
     begun = time.perf_counter()
     output, error, cause, artifacts = None, None, None, list[Artifact]()
+    key, do = (job.execution, job.attempt), partial(_DO[job.code.kind], job)
     with captured() as log:
         try:
-            output, artifacts = _DO[job.code.kind](job)
+            output, artifacts = stoppable(key, do, interruptible=job.code.kind == "function")
         except BaseException as raised:  # noqa: BLE001  # sys.exit() and KeyboardInterrupt of a task are its failures too
             error, cause, artifacts = failure(raised, job.expected)
     return Outcome(

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from nbflow.artifacts.values import plain
 from nbflow.authoring.task import Notebook, Task
 from nbflow.errors import Fail, NbflowError
+from nbflow.tasks import stopping
 from nbflow.tasks.function import invoke
 from nbflow.tasks.perform import failure
+from nbflow.tasks.stopping import stoppable
 
 LONGEST_OUTPUT: Final = 262_144
 """Characters of a result (AWS API reference, "SendTaskSuccess": output)."""
@@ -43,14 +46,18 @@ def work_of(function: Callable[..., Any] | Task[..., Any]) -> Work:
     return Work(function, getattr(function, "__name__", type(function).__name__), keywords=False)
 
 
-def perform(work: Work, input: str) -> Answer:
+def perform(work: Work, input: str, token: str = "") -> Answer:
     """Do a task here and now. It never raises: what the function raises is the task's failure, as Lambda reports it.
 
-    The result must be plain JSON: nothing travels by reference to whoever runs the execution.
+    :func:`stop` with its token tells it to stop. The result must be plain JSON: nothing travels by reference to whoever
+    runs the execution.
     """
     try:
         arguments = json.loads(input)
-        result = invoke(work.function, arguments, name=work.name, keywords=work.keywords, given=arguments)
+        call = partial(
+            invoke, work.function, arguments, name=work.name, keywords=work.keywords, given=arguments
+        )
+        result = stoppable((token, 0), call)
         output = json.dumps(plain(result), ensure_ascii=False)
         if len(output) > LONGEST_OUTPUT:
             raise Fail(
@@ -62,3 +69,8 @@ def perform(work: Work, input: str) -> Answer:
         failed = failure(raised)
         return Answer(error=failed.error, cause=failed.cause)
     return Answer(output)
+
+
+def stop(token: str) -> None:
+    """The task has been ended by somebody else: tell the function that does it here."""
+    stopping.stop([(token, 0)])

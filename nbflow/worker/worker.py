@@ -18,7 +18,7 @@ from typing import Final, Protocol, TypeVar
 from nbflow.client.connection import say
 from nbflow.errors import NbflowError
 from nbflow.worker.line import Given, Refused, TaskGone, Unreachable
-from nbflow.worker.work import Answer, Work, perform
+from nbflow.worker.work import Answer, Work, perform, stop
 
 T = TypeVar("T")
 
@@ -205,7 +205,7 @@ class Worker:
         begun = time.perf_counter()
         try:
             with self._beating(given.token) as over:
-                answer = perform(self._work, given.input)
+                answer = perform(self._work, given.input, given.token)
             if not over.is_set():
                 self._report(given, answer, time.perf_counter() - begun)
         finally:
@@ -270,7 +270,10 @@ class Worker:
                     if ended:
                         over.set()
                 if ended:
-                    self._late(f"it has been ended meanwhile ({error}); its result will be ignored")
+                    stop(token)
+                    self._late(
+                        f"it has been ended meanwhile ({error}); it is told to stop, and has no result"
+                    )
                 return
             except Refused:
                 return  # whatever it is, the answer will meet it too

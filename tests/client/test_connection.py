@@ -1,7 +1,7 @@
 """Where the store lies, what the default connection is, and waiting."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -145,7 +145,7 @@ def test_what_runs_when_the_connection_is_closed_is_left_with_a_word(
     nf.disconnect()
     waiter.join(10)
     assert "left as last recorded" in str(told[0])
-    assert "left as last recorded: patient (nbflow resume NAME" in capsys.readouterr().err
+    assert "left as last recorded: patient (nbflow resume NAME goes on" in capsys.readouterr().err
     with pytest.raises(nf.NbflowError, match=r"nf\.execution\('patient'\) is the same execution"):
         run.result()
     nf.connect(connection.url)
@@ -186,6 +186,7 @@ def test_what_another_process_runs_is_waited_for_with_one_word(
             elsewhere.wait(run.arn, 0.01)
     said = capsys.readouterr().err
     assert said.count("theirs is run by process ") == 1
+    assert "Ctrl-C stops waiting" in said
     connection.store.release(connection.engine.id)  # as if that process were no more
     with pytest.raises(TimeoutError):
         elsewhere.wait(run.arn, 0.01)
@@ -211,6 +212,17 @@ def test_waiting_for_all_says_which_did_not_succeed(
     monkeypatch.setattr(connection, "wait", lambda arn: elsewhere.service.stop_execution(arn, "Enough"))
     connection.wait_for_all()
     assert capsys.readouterr().err == "nbflow: execution patient ABORTED: Enough (nbflow show patient)\n"
+
+
+def test_what_has_been_stopped_is_not_offered_to_be_resumed(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its process has only not heard from all of its tasks."""
+    row = waiting().start().row
+    for status, words in (("ABORTED", 0), ("RUNNING", 1)):
+        monkeypatch.setattr(connection.service, "interrupted", lambda: [replace(row, status=status)])  # noqa: B023
+        connection.offer_to_resume()
+        assert capsys.readouterr().err.count("1 execution was interrupted") == words
 
 
 def test_ipython_shows_the_message_of_an_interrupted_wait_only() -> None:

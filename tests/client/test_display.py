@@ -69,6 +69,12 @@ def test_any_name_and_error_is_shown_as_it_is(text: str) -> None:
     assert shown.endswith(f"  {text}")
 
 
+def test_what_was_told_to_stop_says_so_until_it_has() -> None:
+    given_up = visit("Fit", status="ABORTED", exited_at=101.0)
+    [line] = display.tree([given_up], stopping=lambda visit: visit is given_up)
+    assert "waits for its task, which was told to stop" in line
+
+
 def test_a_tree_shows_what_failed_first_and_only_some() -> None:
     items = {index: [visit(index=index, status="SUCCEEDED", exited_at=101.0)] for index in range(9)}
     items[7][0].status = "FAILED"

@@ -123,7 +123,8 @@ def test_an_interrupted_wait_leaves_the_execution(
 
     monkeypatch.setattr(connection, "wait", interrupted)
     with pytest.raises(
-        nf.StoppedWaiting, match=r"^stopped waiting for execution r, which has not ended"
+        nf.StoppedWaiting,
+        match=r"^stopped waiting for execution r, which goes on as long as this process does",
     ) as caught:
         run.result()
     assert isinstance(caught.value, KeyboardInterrupt)

@@ -79,7 +79,7 @@ def test_a_notebook_that_ends_leaves_what_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ended = []
-    monkeypatch.setattr("nbflow.client.connection._end_now", lambda: ended.append(True))
+    monkeypatch.setattr("nbflow.client.connection._end_now", lambda code: ended.append(True))
     waiting().start(execution_name="r")
     _at_exit()
     assert ended == [True]

@@ -291,7 +291,7 @@ def test_a_kernel_that_has_gone_is_called_so(desk: Desk, front: Frontend, page: 
     view = front(panel_of(desk, desk.start(REPORT)))
     page.evaluate("model.tell('comm_live_update')")
     expect(view.part("badge")).to_have_text("● running, when last heard of")
-    expect(view.part("word")).to_contain_text('nf.execution("run-1")')
+    expect(view.part("word")).to_contain_text('nf.resume("run-1")')
     expect(view.part("stop")).to_have_count(0)
     view.state("List").click()
     expect(page.locator(".nbp-pane .nbp-word")).to_contain_text("The kernel has gone")

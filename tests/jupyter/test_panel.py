@@ -406,6 +406,19 @@ def test_a_step_in_detail(desk: Desk) -> None:
     assert json.loads(json.dumps(done)) == done
 
 
+def test_a_step_that_was_told_to_stop_says_so_until_it_has(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.pool, "cancel", lambda *_: False)  # as threads do
+    talk = Talk(desk, scope(List=task("list")))
+    talk.run.stop()
+    assert talk.ask("List")["waits"] == "its task, which was told to stop"
+    assert [step.name for step in talk.run.stopping] == ["List"]
+    desk.finish(["a"])
+    assert talk.ask("List")["waits"] == ""
+    assert talk.run.stopping == []
+
+
 def test_a_step_that_waits_for_a_callback_says_so(desk: Desk) -> None:
     resource = "arn:aws:states:::lambda:invoke.waitForTaskToken"
     asks = {**task("list"), "Resource": resource, "Parameters": {"FunctionName": "list"}}

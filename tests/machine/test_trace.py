@@ -92,6 +92,17 @@ def test_a_stop_aborts_what_is_under_way() -> None:
     assert told(traced(driver).visits) == [["S", "ABORTED", {0: [["I", "ABORTED"]]}]]
 
 
+def test_what_was_given_up_is_stopping_until_its_task_has_ended() -> None:
+    driver = Driver(mapped({"Type": "Task", "Resource": TASK, "End": True})).start([1])
+    driver.step(facts.Stop())
+    trace = traced(driver)
+    [inner] = trace.visits[0].branches[0]
+    assert [trace.is_stopping(visit) for visit in trace.walk()] == [False, True]
+    driver.step(facts.TaskSucceeded(inner.attempts[0].id, 1))
+    trace = traced(driver)
+    assert [trace.is_stopping(visit) for visit in trace.walk()] == [False, False]
+
+
 def test_each_record_names_the_visit_that_it_changed() -> None:
     driver = Driver(task(), {"S": echo}).go()
     trace = Trace(driver.definition)

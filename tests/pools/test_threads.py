@@ -62,13 +62,15 @@ def test_a_job_that_has_not_begun_is_given_up(pool: ThreadPool, shelf: Shelf) ->
     assert answers.came.empty()
 
 
-def test_a_job_that_runs_is_answered(pool: ThreadPool, shelf: Shelf) -> None:
+def test_a_job_that_runs_is_told_to_stop_and_answered(pool: ThreadPool, shelf: Shelf) -> None:
     answers = Answers(pool, shelf)
     answers.send(blocks, 7)
     assert began.wait(LONG)
     assert not pool.cancel("execution", 0)
     may_end.set()
-    assert outputs(answers.wait()) == [7]
+    assert [outcome.error for outcome in answers.wait()] == ["Stopped"]
+    answers.send(blocks, 8)
+    assert outputs(answers.wait(1)) == [8], "the thread goes on"
 
 
 @pytest.mark.parametrize("key", [("another", 0), ("execution", 9)])

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from nbflow.engine.hands import Hands
 from nbflow.language.values import Json
 from nbflow.service import nested
 from nbflow.service.arns import ROLE, execution_arn, machine_arn
 from nbflow.service.desk import Desk
 from nbflow.service.executions import start_execution
+from nbflow.service.lookup import execution_of
 from nbflow.service.resuming import resume
 from nbflow.store.port import StoreError
 from nbflow.tasks.job import Job, Outcome
@@ -327,7 +329,25 @@ def test_a_stop_by_another_process_stops_the_child(office: Office, other: Office
     if not alive:
         office.engine.close()
     other.call("StopExecution", executionArn=run)
-    assert status(other, RUN) == "ABORTED"
+    office.until(lambda: status(other, RUN) == "ABORTED")
+
+
+def test_a_stop_that_a_killed_process_has_recorded_is_carried_out_by_the_next(
+    office: Office, other: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.machine(WAIT, "child")
+    run = started(office, starting(".sync"))
+    office.until(lambda: "TaskSubmitted" in types(office, run))
+    with monkeypatch.context() as killed:  # between the record and the act
+        killed.setattr(Hands, "carry_out", lambda *_: None)
+        office.call("StopExecution", executionArn=run)
+        office.engine.close()
+    assert (status(other, run), status(other, RUN)) == ("ABORTED", "RUNNING")
+    [left] = [row for row in other.service.interrupted() if row.arn == run]
+    assert other.service.resume(left)
+    other.until(lambda: status(other, RUN) == "ABORTED")
+    other.until(lambda: execution_of(other.service.desk, run).owner is None)
+    assert other.store.inbox() == []
 
 
 def test_the_stop_of_the_parent_leaves_a_child_that_nobody_waits_for(office: Office) -> None:

@@ -11,9 +11,11 @@ from nbflow.engine.rows import code_of
 from nbflow.language.values import Json
 from nbflow.machine.records import decode
 from nbflow.machine.trace import Trace
+from nbflow.service import stopping
 from nbflow.service.arns import ROLE, execution_arn, machine_arn
 from nbflow.service.errors import ApiError
 from nbflow.service.histories import MOST_READINGS
+from nbflow.service.resuming import interrupted
 from nbflow.service.service import Service
 from nbflow.store.port import JournalRow
 from nbflow.tasks.job import Outcome
@@ -327,6 +329,30 @@ def test_an_execution_whose_process_is_gone_can_be_stopped(office: Office, other
     assert ended is None or ended.done()
 
 
+@pytest.fixture
+def stuck(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first process runs executions, and does not hear what others tell it."""
+    monkeypatch.setattr(office.engine, "heed", lambda: None)
+    monkeypatch.setattr(stopping, "PATIENCE", 0.0)
+
+
+def test_the_process_that_runs_an_execution_stops_it(office: Office, other: Office) -> None:
+    """It can give up what it has under way, and knows when that has ended."""
+    run = office.start(office.machine(TASK))
+    job, answer = office.pool.next()
+    other.service.stop_execution(run, "Enough", "really")
+    described = other.service.describe_execution(run)
+    assert (described["status"], described["error"], described["cause"]) == ("ABORTED", "Enough", "really")
+    office.until(lambda: job.attempt in office.pool.cancelled)
+    assert other.engine.ended(run) is None, "it was not taken in there"
+    assert office.store.inbox() == []
+    assert interrupted(other.service.desk) == [], "its process lives"
+    answer(Outcome(run, job.attempt, 42))
+    office.until(lambda: office.engine.ended(run) is None)
+    assert [event["type"] for event in other.service.events(run)][-1] == "ExecutionAborted"
+
+
+@pytest.mark.usefixtures("stuck")
 def test_the_process_that_runs_a_stopped_execution_lets_go_of_it(office: Office, other: Office) -> None:
     run = office.start(office.machine(TASK))
     job, answer = office.pool.next()
@@ -340,6 +366,7 @@ def test_the_process_that_runs_a_stopped_execution_lets_go_of_it(office: Office,
     assert office.service.events(run) == other.service.events(run)
 
 
+@pytest.mark.usefixtures("stuck")
 def test_a_stop_that_comes_second_is_repeated_after_the_other_processs_step(
     office: Office, other: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

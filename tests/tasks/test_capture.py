@@ -148,6 +148,14 @@ def test_the_streams_are_restored(body: Callable[[], None]) -> None:
     assert (sys.stdout, sys.stderr) == before
 
 
+def test_whoever_prints_keeps_the_stream() -> None:
+    """print() holds no reference: were the router freed at a step's end, it would write into nothing, or crash."""
+    with captured():
+        first = sys.stdout
+    with captured():
+        assert sys.stdout is first
+
+
 def test_a_stream_that_somebody_else_has_put_there_stays() -> None:
     before, other = sys.stdout, io.StringIO()
     try:

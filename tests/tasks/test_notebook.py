@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from nbflow.language.values import Json
 from nbflow.tasks.job import Job, Outcome
 from nbflow.tasks.notebook import pin
 from nbflow.tasks.perform import perform
+from nbflow.tasks.stopping import stop
 
 
 @pytest.fixture
@@ -282,6 +284,28 @@ def test_a_parameter_that_cannot_be_loaded(tmp_path: Path, shelf: Shelf) -> None
     assert message(outcome).startswith(
         "the injected parameters cell of report.ipynb raised ShelfError: There is no"
     )
+
+
+def test_a_notebook_that_is_told_to_stop_loses_its_kernel(tmp_path: Path, shelf: Shelf) -> None:
+    """And what the kernel has started: it would keep the pipe open."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    source = """
+        import subprocess, sys
+        pipe = open("pipe", "w")
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdout=pipe)
+        print("begun", file=pipe, flush=True)
+        while True:
+            pass
+    """
+    path = write(tmp_path / "n.ipynb", [cell(textwrap.dedent(source))])
+    with ThreadPoolExecutor(1) as executor:
+        outcome = executor.submit(run, path, {}, shelf)
+        with pipe.open() as words:
+            assert words.readline() == "begun\n"
+            stop([("execution", 1)])
+            assert words.read() == "", "the pipe's other ends are closed"
+        assert outcome.result(30).error == "nbflow.KernelDied"
 
 
 def test_a_kernel_that_dies(tmp_path: Path, shelf: Shelf, capfd: pytest.CaptureFixture[str]) -> None:

@@ -230,10 +230,33 @@ def test_the_result_of_a_task_that_has_ended_meanwhile_is_ignored(make: Make) ->
     idle(stage)
     assert stage.answers == [("succeed", "t2", "2")]
     assert stage.words == [
-        "a task of a: it has been ended meanwhile (Task Timed Out); its result will be ignored"
+        "a task of a: it has been ended meanwhile (Task Timed Out); it is told to stop, and has no result"
     ]
     assert (worker.done, worker.late) == (1, 1)
     assert worker.numbers == "1 done, 0 failed, 1 too late"
+
+
+def test_the_function_of_a_task_that_has_ended_meanwhile_is_told_to_stop(make: Make) -> None:
+    stage = Stage(Given("t", "1"), Given("t2", "2"))
+    stage.refusals["beat"] = deque([TaskGone("Task Timed Out")])
+    stopped = []
+
+    def spin(input: object) -> object:
+        if input == 1:
+            stage.beat_due.release()
+            try:
+                while True:
+                    pass
+            except KeyboardInterrupt:
+                stopped.append(input)
+                raise
+        return input
+
+    worker = make(stage, spin, heartbeat=BEAT)
+    idle(stage)
+    assert stopped == [1]
+    assert stage.answers == [("succeed", "t2", "2")]
+    assert (worker.done, worker.failed, worker.late) == (1, 0, 1)
 
 
 def test_a_heartbeat_that_is_not_heard_is_followed_by_the_next(make: Make) -> None:
