@@ -145,7 +145,7 @@ def test_what_runs_when_the_connection_is_closed_is_left_with_a_word(
     nf.disconnect()
     waiter.join(10)
     assert "left as last recorded" in str(told[0])
-    assert "left as last recorded: patient (nbflow resume NAME goes on" in capsys.readouterr().err
+    assert "left as last recorded: patient (nbflow resume NAME" in capsys.readouterr().err
     with pytest.raises(nf.NbflowError, match=r"nf\.execution\('patient'\) is the same execution"):
         run.result()
     nf.connect(connection.url)
@@ -185,8 +185,11 @@ def test_what_another_process_runs_is_waited_for_with_one_word(
         with pytest.raises(TimeoutError):
             elsewhere.wait(run.arn, 0.01)
     said = capsys.readouterr().err
-    assert said.count("execution theirs is run by process") == 1
-    assert "Ctrl-C stops waiting" in said
+    assert said.count("theirs is run by process ") == 1
+    connection.store.release(connection.engine.id)  # as if that process were no more
+    with pytest.raises(TimeoutError):
+        elsewhere.wait(run.arn, 0.01)
+    assert "theirs is interrupted: nf.resume('theirs') goes on with it" in capsys.readouterr().err
     connection.service.stop_execution(run.arn)
     elsewhere.wait(run.arn)
 
