@@ -7,6 +7,7 @@ the terminal's width, so that a name can be copied and a pipe gets whole lines; 
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from rich.console import Console, RenderableType
@@ -154,7 +155,7 @@ def show_execution(console: Console, run: Execution) -> None:
         put(console, escape(run.origin))
     put(console)
     trace = run.trace
-    for each in tree(trace.visits, stopping=trace.is_stopping):
+    for each in tree(trace.visits, stopping=partial(run.is_stopping, trace)):
         put(console, each)
     if row.status == "RUNNING" and run.connection.service.keeper(row) is None:
         put(console, f"[yellow]interrupted[/]: {escape(run.connection.how_to_resume(row))}")

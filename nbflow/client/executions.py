@@ -301,7 +301,11 @@ class Execution:
     def stopping(self) -> list["Step"]:
         """The steps, at any depth, that were given up, and whose tasks have been told so and have not ended yet."""
         trace = self.trace
-        return [Step(self, [visit]) for visit in trace.walk() if trace.is_stopping(visit)]
+        return [Step(self, [visit]) for visit in trace.walk() if self.is_stopping(trace, visit)]
+
+    def is_stopping(self, trace: Trace, visit: Visit) -> bool:
+        """Whether a visit was given up and its task has not ended yet: not if the process is gone that ran it."""
+        return trace.is_stopping(visit) and self.connection.service.keeper(self.row) is not None
 
     @property
     def failed(self) -> "Step | None":

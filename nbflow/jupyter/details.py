@@ -66,7 +66,7 @@ _NOT_ENTERED: Final[Visited] = {
 def _in(execution: Execution, trace: Trace, visit: Visit) -> Visited:
     step = Step(execution, [visit])
     # The panel stops following a run that has ended; whether its tasks have, too, comes after that.
-    stopping = trace.is_stopping(visit) and execution.trace.is_stopping(visit)
+    stopping = trace.is_stopping(visit) and execution.is_stopping(execution.trace, visit)
     attempts: list[AttemptMade] = [
         {"started": made.started_at, "ended": made.ended_at, "error": made.error or ""}
         for made in visit.attempts

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from nbflow.tasks.stopping import Key, stop
+from nbflow.tasks.stopping import Key, forget, stop
 
 NAME: Final = "nbflow-released"
 
@@ -44,6 +44,7 @@ def heeding(worker: Any, jobs: Sequence[Key], *, expendable: bool) -> Iterator[N
         yield
     finally:
         del _running[key]
+        forget(jobs)
 
 
 class _Released(WorkerPlugin):

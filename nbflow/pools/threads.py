@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from nbflow.pools.port import Answer
 from nbflow.tasks.job import Job
 from nbflow.tasks.perform import perform
-from nbflow.tasks.stopping import stop
+from nbflow.tasks.stopping import forget, stop
 
 
 class ThreadPool:
@@ -29,6 +29,7 @@ class ThreadPool:
         outcome = perform(job)
         with self._lock:
             self._futures.pop(key, None)
+        forget([key])
         answer(outcome)
 
     def cancel(self, execution: str, attempt: int) -> bool:
@@ -41,8 +42,8 @@ class ThreadPool:
             if future.cancel():
                 del self._futures[key]
                 return True
-        stop([key])
-        return False
+            stop([key])
+            return False
 
     def close(self) -> None:
         with self._lock:

@@ -77,6 +77,13 @@ def stop(keys: Iterable[Key]) -> None:
                 _tell(work)
 
 
+def forget(keys: Iterable[Key]) -> None:
+    """These jobs are over: what they were told too late must not meet another store's jobs of the same names."""
+    with _lock:
+        for key in keys:
+            _given_up.pop(key, None)
+
+
 def some_linger() -> bool:
     """Whether jobs are still at work in this process that were told to stop."""
     with _lock:

@@ -145,7 +145,7 @@ def test_what_runs_when_the_connection_is_closed_is_left_with_a_word(
     nf.disconnect()
     waiter.join(10)
     assert "left as last recorded" in str(told[0])
-    assert "left as last recorded: patient (nbflow resume NAME goes on" in capsys.readouterr().err
+    assert "left as last recorded: patient (nbflow resume NAME" in capsys.readouterr().err
     with pytest.raises(nf.NbflowError, match=r"nf\.execution\('patient'\) is the same execution"):
         run.result()
     nf.connect(connection.url)

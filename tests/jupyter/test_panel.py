@@ -414,6 +414,9 @@ def test_a_step_that_was_told_to_stop_says_so_until_it_has(
     talk.run.stop()
     assert talk.ask("List")["waits"] == "its task, which was told to stop"
     assert [step.name for step in talk.run.stopping] == ["List"]
+    with monkeypatch.context() as killed:
+        killed.setattr(desk.engine, "alive", lambda: set())
+        assert talk.run.stopping == [], "it has ended with its process"
     desk.finish(["a"])
     assert talk.ask("List")["waits"] == ""
     assert talk.run.stopping == []

@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from nbflow.tasks import stopping
-from nbflow.tasks.stopping import Key, Stopped, stop, stop_by, stoppable
+from nbflow.tasks.stopping import Key, Stopped, forget, stop, stop_by, stoppable
 
 KEY: Key = ("execution", 5)
 LONG = 30.0
@@ -107,6 +107,12 @@ def test_a_job_that_has_not_begun_does_not_begin() -> None:
     with pytest.raises(Stopped):
         stoppable(KEY, lambda: pytest.fail("it has begun"))
     assert stoppable(KEY, lambda: 42) == 42, "told once"
+
+
+def test_a_job_of_the_same_name_is_another_one() -> None:
+    stop([KEY])
+    forget([KEY, ("another", 1)])
+    assert stoppable(KEY, lambda: 42) == 42
 
 
 def test_those_that_never_begin_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
