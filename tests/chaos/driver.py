@@ -186,6 +186,10 @@ class Driver:
             found = self.ask_one(self._any(), "describe_execution", executionArn=arn)
         except Unsure:
             return False
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            return True  # it is lost; the checker says so
         status = found["status"]
         if status == "FAILED" and SAMPLES[kind].treatment == "redrive" and not found["redriveCount"]:
             with suppress(Unsure):

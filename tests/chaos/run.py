@@ -2,7 +2,6 @@
 
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +24,7 @@ class Plan:
 
     seed: int
     executions: int = 120
+    """Without the children that they start."""
     kills: int = 24
     pauses: int = 12
     seconds: float = 55.0
@@ -52,7 +52,7 @@ def blows(plan: Plan, victims: list[str]) -> list[Blow]:
     return sorted(map(Blow, times, chosen, kinds), key=lambda blow: blow.at)
 
 
-def run(folder: Path, store: str, plan: Plan, say: Callable[[str], None] = lambda text: None) -> Figures:
+def run(folder: Path, store: str, plan: Plan) -> Figures:
     """Let it happen, and check. ``lost`` of the figures is what is wrong.
 
     Raises AssertionError if the world itself cannot be had, or if executions do not end.
