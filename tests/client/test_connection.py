@@ -222,7 +222,7 @@ def test_what_has_been_stopped_is_not_offered_to_be_resumed(
     for status, words in (("ABORTED", 0), ("RUNNING", 1)):
         monkeypatch.setattr(connection.service, "interrupted", lambda: [replace(row, status=status)])  # noqa: B023
         connection.offer_to_resume()
-        assert capsys.readouterr().err.count("1 execution was interrupted") == words
+        assert capsys.readouterr().err.count("1 execution is interrupted") == words
 
 
 def test_ipython_shows_the_message_of_an_interrupted_wait_only() -> None:

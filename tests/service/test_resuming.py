@@ -201,6 +201,7 @@ def row(office: Office, run: str) -> ExecutionRow:
     return found
 
 
+@pytest.mark.usefixtures("stuck")
 def test_what_another_has_ended_and_not_brought_to_its_close(
     office: Office, other: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +251,5 @@ def test_a_child_that_was_started_for_a_task_that_had_been_given_up(
     office.engine.close()
     [left] = other.store.executions(machine_arn=child)
     assert left.status == "RUNNING"
-    resumed, _ = Resumer(other.service.desk).look()
-    assert left.arn in [each.arn for each in resumed]
+    Resumer(other.service.desk).look()
     other.until(lambda: row(other, left.arn).status == "ABORTED")

@@ -11,7 +11,6 @@ from nbflow.engine.rows import code_of
 from nbflow.language.values import Json
 from nbflow.machine.records import decode
 from nbflow.machine.trace import Trace
-from nbflow.service import stopping
 from nbflow.service.arns import ROLE, execution_arn, machine_arn
 from nbflow.service.errors import ApiError
 from nbflow.service.histories import MOST_READINGS
@@ -327,13 +326,6 @@ def test_an_execution_whose_process_is_gone_can_be_stopped(office: Office, other
     assert other.pool.jobs.empty(), "nothing is ordered again"
     ended = other.engine.ended(run)
     assert ended is None or ended.done()
-
-
-@pytest.fixture
-def stuck(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first process runs executions, and does not hear what others tell it."""
-    monkeypatch.setattr(office.engine, "heed", lambda: None)
-    monkeypatch.setattr(stopping, "PATIENCE", 0.0)
 
 
 def test_the_process_that_runs_an_execution_stops_it(office: Office, other: Office) -> None:
