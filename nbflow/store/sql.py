@@ -72,6 +72,13 @@ _STEP: Final = compiled(
     .inline(),
     ("execution", "step", "format", "first_event", "at", "records"),
 )
+_J: Final = schema.journal.c
+_JOURNAL: Final = compiled(
+    select(_J.step, _J.format, _J.first_event, _J.at, _J.records)
+    .where(_J.execution == _ID, _J.step > bindparam("after"))
+    .order_by(_J.step),
+    tail=f" LIMIT {_PAGE}",
+)
 _of = update(schema.executions).where(schema.executions.c.arn == bindparam("of_arn"))
 _ENDED: Final = ("status", "output", "error", "cause", "stopped_at")
 _CLOSE: Final = compiled(_of, _ENDED)
@@ -301,17 +308,14 @@ class SqlStore(SqlHousekeeping):
         return [ExecutionRow(**row._mapping) for row in self._rows(found)]
 
     def journal(self, arn: str, after: int = -1) -> Iterator[JournalRow]:
-        table = schema.journal.c
-        page = (
-            select(table.step, table.format, table.first_event, table.at, table.records)
-            .where(table.execution == _ID, table.step > bindparam("after"))
-            .order_by(table.step)
-            .limit(_PAGE)
-        )
-        while rows := self._rows(page, of_arn=arn, after=after):
+        more = True
+        while more:
+            with self._driver() as driver:
+                rows = driver.execute(_JOURNAL, {"of_arn": arn, "after": after}).fetchall()
             for step, layout, first_event, at, records in rows:
                 yield JournalRow(step, layout, first_event, at, records.encode())
-            after = rows[-1].step
+                after = step
+            more = len(rows) == _PAGE
 
     def log(self, arn: str, attempt: int) -> str | None:
         query = select(schema.logs.c.text).where(
