@@ -14,16 +14,19 @@ from tests.chaos.run import Plan, blows, in_words, run
 
 pytestmark = pytest.mark.timeout(900)  # it takes two minutes, and longer on a machine that is busy
 
-STORES: Final[Mapping[str, Callable[[Path], str]]] = {
-    "sqlite": lambda folder: f"sqlite:///{folder / 'nbflow.sqlite'}",
+STORES: Final[Mapping[str, Callable[[pytest.FixtureRequest, Path], str]]] = {
+    "sqlite": lambda _, folder: f"sqlite:///{folder / 'nbflow.sqlite'}",
+    "postgresql": lambda request, folder: request.getfixturevalue("postgres").schema(folder),
 }
 """The URL of an empty store."""
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_nothing_is_lost(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_lost(
+    store: str, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
     plan, begun = Plan(seed=1), time.monotonic()
-    figures = run(tmp_path, STORES[store](tmp_path), plan)
+    figures = run(tmp_path, STORES[store](request, tmp_path), plan)
     with capsys.disabled():
         print(f"\nchaos on {store}, {in_words(plan, figures, time.monotonic() - begun)}")
     assert figures.lost == []
