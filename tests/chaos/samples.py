@@ -85,6 +85,19 @@ def _map(*, seconds: float = 0.05, end: bool = False) -> dict[str, Json]:
     }
 
 
+def _map_run() -> dict[str, Json]:
+    """Its children are executions of their own, each with an input that has the folder, too."""
+    each = machine(Square=task("square", **{"item.$": "$.item", "seconds": 0.05}))
+    return {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "MaxConcurrency": 3,
+        "ItemSelector": {"folder.$": "$$.Execution.Input.folder", "item.$": "$$.Map.Item.Value"},
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, **each},
+        "End": True,
+    }
+
+
 def _waiting(resource: str, parameters: dict[str, Json], **more: Json) -> dict[str, Json]:
     state = {"Type": "Task", "Resource": resource, "Parameters": parameters, "Retry": PATIENT, "End": True}
     return {**state, **more}
@@ -126,6 +139,9 @@ SAMPLES: Final[Mapping[str, Sample]] = {
             }
         ),
         output=[9, 5, 0],
+    ),
+    "distributed": Sample(
+        machine(Map=then(_map_run(), "Total"), Total=task("total", **{"numbers.$": "$"})), output=_SQUARES
     ),
     "callback": Sample(machine(Ask=_callback()), answered=True),
     "activity": Sample(machine(Double=_activity()), output=42),
