@@ -12,6 +12,7 @@ import base64
 import json
 import linecache
 import os
+import platform
 import sqlite3
 import sys
 import tempfile
@@ -186,6 +187,7 @@ def main(target: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         os.chdir("/")  # it is recorded as where tasks run
+        platform.node = lambda: "host"  # and this as who runs them
         connection = nf.connect(f"sqlite:///{folder / 'nbflow.sqlite'}", artifacts=folder / "artifacts")
         for since in sorted(PARTS):
             for part in PARTS[since]:
