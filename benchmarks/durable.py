@@ -24,7 +24,8 @@ from nbflow.language import model
 from nbflow.language.validate import parse
 from nbflow.machine import Machine
 from nbflow.machine.records import decode
-from nbflow.store.port import ExecutionRow, MachineRow, Store, digest
+from nbflow.store.port import Store, digest
+from nbflow.store.rows import ExecutionRow, MachineRow
 from nbflow.store.sql import open_store
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.testing import ScriptedPool
@@ -180,6 +181,7 @@ def _sqlite(folder: Path, synchronous: str = "NORMAL") -> Iterator[tuple[str, Co
 @contextmanager
 def _postgres(folder: Path) -> Iterator[tuple[str, Commit]]:
     import psycopg
+
     from tests.postgres import Server
 
     server = Server(durable=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from nbflow.store.port import Append, ExecutionRow
+from nbflow.store.rows import Append, ExecutionRow
 from nbflow.store.sql import SqlStore, open_store
 from nbflow.store.where import parse
 

@@ -26,7 +26,7 @@ from nbflow.service.arns import names_of
 from nbflow.service.desk import Limits
 from nbflow.service.service import Service
 from nbflow.store.opening import shown
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 from nbflow.store.sql import open_store
 
 STORE_FOLDER: Final = ".nbflow"

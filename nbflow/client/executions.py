@@ -21,7 +21,7 @@ from nbflow.machine.history import Event
 from nbflow.machine.records import Record, decode
 from nbflow.machine.trace import Trace, Visit, culprit
 from nbflow.service.arns import names_of
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 
 if TYPE_CHECKING:
     from nbflow.client.flows import Flow

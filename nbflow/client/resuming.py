@@ -8,7 +8,7 @@ from nbflow.client.listing import Executions
 from nbflow.client.presentation import presenter
 from nbflow.errors import NbflowError
 from nbflow.service.resuming import NotHere
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 
 
 def resume(*names: str) -> Executions:

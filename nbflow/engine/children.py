@@ -8,7 +8,8 @@ from nbflow.engine.live import Live
 from nbflow.engine.map_run import Known
 from nbflow.language.paths import compact
 from nbflow.language.values import Chance
-from nbflow.store.port import ExecutionRow, MapRunRow, Store
+from nbflow.store.port import Store
+from nbflow.store.rows import ExecutionRow, MapRunRow
 from nbflow.tasks.writing import ChildResult
 
 _ENDED_BADLY: Final = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})

@@ -12,7 +12,7 @@ from nbflow.engine.outside import Outside
 from nbflow.engine.rows import artifact_row, closing, code_row, redriving
 from nbflow.machine import Step, facts, orders
 from nbflow.machine.records import FORMAT, Record, join
-from nbflow.store.port import Append, Closing, CodeRow, LogRow, MapRunRow, Settled, TokenRow
+from nbflow.store.rows import Append, Closing, CodeRow, LogRow, MapRunRow, Settled, TokenRow
 from nbflow.tasks.job import Outcome
 
 MOST_RECORDS: Final = 1024

@@ -34,7 +34,8 @@ from nbflow.language.values import Chance, Json
 from nbflow.machine import Machine, facts
 from nbflow.machine.records import Entry, Record
 from nbflow.pools.port import Pool
-from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
+from nbflow.store.port import Store, StoreError
+from nbflow.store.rows import Closing, ExecutionRow
 from nbflow.tasks.job import Code
 
 _log = logging.getLogger(__name__)

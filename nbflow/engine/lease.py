@@ -17,7 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from nbflow.store.port import EngineRow, Store, StoreError
+from nbflow.store.port import Store, StoreError
+from nbflow.store.rows import EngineRow
 
 SECONDS: Final = 10.0
 """How long a lease lasts, if nobody renews it."""

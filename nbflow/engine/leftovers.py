@@ -11,7 +11,8 @@ from nbflow.engine.live import AlreadyExists, Arrival, Live
 from nbflow.language.paths import compact
 from nbflow.language.values import Chance
 from nbflow.machine import distributed, facts
-from nbflow.store.port import MapRunRow, Store, StoreError
+from nbflow.store.port import Store, StoreError
+from nbflow.store.rows import MapRunRow
 
 
 class Host(Protocol):

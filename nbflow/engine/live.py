@@ -11,7 +11,7 @@ from nbflow.errors import NbflowError
 from nbflow.machine import Machine, facts, orders
 from nbflow.machine.records import Record
 from nbflow.pools.port import Pool
-from nbflow.store.port import Append, Closing, ExecutionRow, MapRunRow
+from nbflow.store.rows import Append, Closing, ExecutionRow, MapRunRow
 from nbflow.tasks.job import Code, Outcome
 
 Script: TypeAlias = Callable[[str], Outcome | None]

@@ -8,7 +8,8 @@ from typing import TypeAlias
 from nbflow.engine.map_run import MapRun, result
 from nbflow.language.values import Json
 from nbflow.machine import facts
-from nbflow.store.port import Closing, ExecutionRow, Store, StoreError
+from nbflow.store.port import Store, StoreError
+from nbflow.store.rows import Closing, ExecutionRow
 from nbflow.tasks.places import ItemsFailed, located
 from nbflow.tasks.writing import WRITER_FAILED, ChildResult, transformed, write_results
 

@@ -13,7 +13,7 @@ from nbflow.language import model
 from nbflow.language.paths import compact
 from nbflow.language.values import Json
 from nbflow.machine import distributed, orders
-from nbflow.store.port import Closing, ExecutionRow, MapRunRow
+from nbflow.store.rows import Closing, ExecutionRow, MapRunRow
 from nbflow.tasks.items import size
 from nbflow.tasks.writing import ChildResult
 

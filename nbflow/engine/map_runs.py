@@ -44,7 +44,8 @@ from nbflow.language.validate import parse
 from nbflow.language.values import Chance
 from nbflow.machine import Machine, distributed, facts, orders
 from nbflow.machine.retries import DATA_LIMIT
-from nbflow.store.port import Closing, Store, StoreError
+from nbflow.store.port import Store, StoreError
+from nbflow.store.rows import Closing
 
 MOST_CHILDREN: Final = 1000
 """Children at once, whatever MaxConcurrency allows (AWS: 10,000)."""

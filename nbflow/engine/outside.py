@@ -17,7 +17,8 @@ from nbflow.language.integrations import integration
 from nbflow.language.paths import compact
 from nbflow.machine import facts, orders
 from nbflow.machine.retries import DATA_LIMIT
-from nbflow.store.port import InboxRow, Settled, Store, TokenRow
+from nbflow.store.port import Store
+from nbflow.store.rows import InboxRow, Settled, TokenRow
 
 
 class Outside:

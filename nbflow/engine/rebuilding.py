@@ -12,7 +12,8 @@ from nbflow.language.values import Chance
 from nbflow.machine import Machine
 from nbflow.machine.records import decode
 from nbflow.machine.turn import HasActivity
-from nbflow.store.port import ExecutionRow, Store
+from nbflow.store.port import Store
+from nbflow.store.rows import ExecutionRow
 from nbflow.tasks.job import Code
 
 

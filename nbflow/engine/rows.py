@@ -10,7 +10,7 @@ from nbflow.artifacts.shelf import Artifact
 from nbflow.language.paths import compact
 from nbflow.language.values import Json
 from nbflow.machine.run import Run
-from nbflow.store.port import ArtifactRow, Closing, CodeRow, ExecutionRow, Redriving
+from nbflow.store.rows import ArtifactRow, Closing, CodeRow, ExecutionRow, Redriving
 from nbflow.tasks.job import Code
 
 

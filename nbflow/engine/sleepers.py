@@ -11,7 +11,8 @@ from nbflow.engine.clock import Clock
 from nbflow.engine.live import Live
 from nbflow.language.integrations import integration
 from nbflow.machine import orders
-from nbflow.store.port import ExecutionRow, Store
+from nbflow.store.port import Store
+from nbflow.store.rows import ExecutionRow
 
 MOST_AWAKE: Final = 1000
 """Executions that are kept in memory, though they may have nothing to do."""

@@ -30,7 +30,8 @@ from nbflow.machine import Machine, facts, orders
 from nbflow.machine.records import decode
 from nbflow.machine.turn import HasActivity
 from nbflow.pools.port import Pool
-from nbflow.store.port import ExecutionRow, Store, StoreError
+from nbflow.store.port import Store, StoreError
+from nbflow.store.rows import ExecutionRow
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from nbflow.engine.clock import Clock
 from nbflow.engine.watch import Watch
 from nbflow.machine import facts
-from nbflow.store.port import Store, TokenRow
+from nbflow.store.port import Store
+from nbflow.store.rows import TokenRow
 
 
 @dataclass(slots=True, eq=False)

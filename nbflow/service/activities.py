@@ -9,7 +9,7 @@ from nbflow.service.arns import activity_arn, check_arn, check_name
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.parameters import DEFAULT_RESULTS, page
-from nbflow.store.port import ActivityRow
+from nbflow.store.rows import ActivityRow
 
 
 def create_activity(

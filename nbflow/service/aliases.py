@@ -11,7 +11,7 @@ from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.lookup import deleting, does_not_exist, present
 from nbflow.service.parameters import DEFAULT_RESULTS, page, without_none
-from nbflow.store.port import AliasRow
+from nbflow.store.rows import AliasRow
 
 _VERSION: Final = re.compile(r"arn:[^:]+:states:[^:]*:[^:]*:stateMachine:[^:/#]+:\d+")
 

@@ -36,7 +36,7 @@ from nbflow.service.starting import (
     startable,
 )
 from nbflow.service.stopping import end, stop_left
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 from nbflow.store.where import parse
 
 

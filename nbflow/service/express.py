@@ -25,7 +25,7 @@ from nbflow.service.starting import (
     script_of,
     startable,
 )
-from nbflow.store.port import Closing, ExecutionRow
+from nbflow.store.rows import Closing, ExecutionRow
 
 LONGEST_EXPRESS: Final = 300
 """Seconds that an Express execution may take (AWS guide, "Choosing workflow type")."""

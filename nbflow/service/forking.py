@@ -33,7 +33,7 @@ from nbflow.service.starting import (
     not_for_this_type,
     startable,
 )
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 
 MOST_LISTED: Final = 20
 """So many states are named where one is not found."""

@@ -7,7 +7,7 @@ from nbflow.language.values import Json
 from nbflow.service.arns import MachineRef, check_arn, machine_ref
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
-from nbflow.store.port import AliasRow, ExecutionRow, MachineRow, VersionRow
+from nbflow.store.rows import AliasRow, ExecutionRow, MachineRow, VersionRow
 
 
 class Target(NamedTuple):

@@ -15,7 +15,8 @@ from nbflow.service.errors import ApiError
 from nbflow.service.lookup import deleting, execution_of, machine_of, present, target_of
 from nbflow.service.parameters import DEFAULT_RESULTS, METADATA_ONLY, page, without_none
 from nbflow.service.stopping import end
-from nbflow.store.port import MachineRow, digest
+from nbflow.store.port import digest
+from nbflow.store.rows import MachineRow
 
 MOST_DIAGNOSTICS: Final = 100
 """AWS, ValidateStateMachineDefinition, maxResults: the default, which 0 stands for, too."""

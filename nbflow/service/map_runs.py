@@ -12,7 +12,7 @@ from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.lookup import execution_of, not_found
 from nbflow.service.parameters import DEFAULT_RESULTS, page, without_none
-from nbflow.store.port import MapRunRow
+from nbflow.store.rows import MapRunRow
 
 _COUNTS: Final = {
     "pending": PENDING,

@@ -24,7 +24,7 @@ from nbflow.service.executions import start_execution
 from nbflow.service.lookup import execution_of, target_of
 from nbflow.service.parameters import without_none
 from nbflow.service.starting import Parent
-from nbflow.store.port import Closing, ExecutionRow
+from nbflow.store.rows import Closing, ExecutionRow
 from nbflow.tasks.job import Job, Outcome
 
 _THREADS: Final = 4

@@ -15,7 +15,7 @@ from nbflow.service.errors import ApiError
 from nbflow.service.lookup import execution_of, present
 from nbflow.service.starting import Work, bound
 from nbflow.service.stopping import stop_left
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 
 TOKEN_SECONDS: Final = 15 * 60.0
 """For how long a client token stands for the redrive that it was first used for (AWS, RedriveExecution)."""

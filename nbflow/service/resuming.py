@@ -20,7 +20,7 @@ from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.starting import bound, script_of_case
 from nbflow.service.stopping import stop_left
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 from nbflow.tasks.function import NotPortable, load
 from nbflow.tasks.job import Code, Outcome
 

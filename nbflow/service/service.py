@@ -18,7 +18,8 @@ from nbflow.service.lookup import execution_of
 from nbflow.service.nested import Nested
 from nbflow.service.parameters import DEFAULT_RESULTS, MOST_RESULTS
 from nbflow.service.starting import Work
-from nbflow.store.port import ExecutionRow, Store
+from nbflow.store.port import Store
+from nbflow.store.rows import ExecutionRow
 from nbflow.tasks.job import Code
 from nbflow.testing.mock_config import MockConfig
 

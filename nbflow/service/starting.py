@@ -18,7 +18,7 @@ from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.lookup import Target, deleting, target_of
 from nbflow.service.parameters import METADATA_ONLY
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 from nbflow.tasks.job import Code
 from nbflow.tasks.lambdas import function_name
 

@@ -19,7 +19,7 @@ from nbflow.service.definitions import check_definition
 from nbflow.service.desk import Desk
 from nbflow.service.lookup import execution_of
 from nbflow.service.starting import bound
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 
 PATIENCE: Final = 1.0
 """Seconds that the process which runs an execution has to end it."""

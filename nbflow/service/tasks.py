@@ -9,7 +9,7 @@ from nbflow.service.activities import activity_of
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.parameters import read_json
-from nbflow.store.port import Settled, TokenRow
+from nbflow.store.rows import Settled, TokenRow
 
 POLL_SECONDS: Final = 60.0
 """How long a worker waits for a task (AWS, GetActivityTask)."""

@@ -3,7 +3,7 @@
 The room deals in rows and bytes. It knows no ASL: a definition is a text under its SHA-256, the records of a
 step are JSON text, a status is a word. What they mean is decided in :mod:`nbflow.machine`.
 
-* :mod:`~nbflow.store.port` is the contract: the rows, the protocol ``Store``, the error ``StoreError``.
+* :mod:`~nbflow.store.port` is the contract: the protocol ``Store``, the error ``StoreError``; its rows are in ``rows``.
 * :mod:`~nbflow.store.schema` holds the tables, :mod:`~nbflow.store.migrations` how older stores become new.
 * :mod:`~nbflow.store.opening` turns a URL into a migrated database, or into one clear error.
 * :mod:`~nbflow.store.database` is what the two databases differ in; :mod:`~nbflow.store.sqlite` and

@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from nbflow.store import schema
 from nbflow.store.map_parts import SqlMapParts
-from nbflow.store.port import ArtifactRow
+from nbflow.store.rows import ArtifactRow
 
 _E: Final = schema.executions.c
 _PAGE: Final = 500

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from nbflow.store import schema
 from nbflow.store.owners import EXECUTIONS, SqlOwners
-from nbflow.store.port import ArtifactRow, ChildStatus, ExecutionRow, PartKind
+from nbflow.store.rows import ArtifactRow, ChildStatus, ExecutionRow, PartKind
 
 _E: Final = schema.executions.c
 _P: Final = schema.map_parts.c

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from nbflow.store import schema
 from nbflow.store.database import compiled
-from nbflow.store.port import CodeRow, EngineRow, ExecutionRow
+from nbflow.store.rows import CodeRow, EngineRow, ExecutionRow
 from nbflow.store.tokens import SqlTokens
 
 _E: Final = schema.executions.c

@@ -29,7 +29,8 @@ from sqlalchemy.dialects.postgresql import Insert, insert  # what it adds to SQL
 
 from nbflow.store import schema
 from nbflow.store.database import Database, Driver, Statement, compiled
-from nbflow.store.port import ActivityRow, AliasRow, MachineRow, MapRunRow, StoreError, VersionRow, digest
+from nbflow.store.port import StoreError, digest
+from nbflow.store.rows import ActivityRow, AliasRow, MachineRow, MapRunRow, VersionRow
 
 _T = TypeVar("_T")
 

@@ -26,17 +26,9 @@ from nbflow.store.database import ConnectionLost, Database, Work, Write, compile
 from nbflow.store.housekeeping import SqlHousekeeping
 from nbflow.store.opening import open_database
 from nbflow.store.owners import EXECUTIONS
-from nbflow.store.port import (
-    Append,
-    ArtifactRow,
-    Closing,
-    ExecutionRow,
-    JournalRow,
-    Redriving,
-    StoreError,
-    TokenRow,
-)
+from nbflow.store.port import StoreError
 from nbflow.store.registry import closing_map_run
+from nbflow.store.rows import Append, ArtifactRow, Closing, ExecutionRow, JournalRow, Redriving, TokenRow
 from nbflow.store.tokens import SETTLE
 from nbflow.store.where import Condition
 

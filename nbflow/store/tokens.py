@@ -25,8 +25,8 @@ from sqlalchemy import (
 
 from nbflow.store import schema
 from nbflow.store.database import Driver, Statement, compiled
-from nbflow.store.port import InboxRow, Settled, TokenRow
 from nbflow.store.registry import SqlRegistry
+from nbflow.store.rows import InboxRow, Settled, TokenRow
 
 _T: Final = schema.tokens.c
 _PAGE: Final = 1000

@@ -24,7 +24,7 @@ from nbflow.language.values import Json
 from nbflow.machine import facts, orders, records
 from nbflow.machine.evolve import evolve
 from nbflow.machine.run import Run
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 from nbflow.testing.clock import VirtualClock
 from nbflow.testing.layout import WIDTH, layout, names, string
 from nbflow.testing.mocks import NEVER, After, MockError, Throw

@@ -24,7 +24,7 @@ from nbflow.machine.history import history
 from nbflow.machine.records import Record, decode
 from nbflow.machine.run import Run
 from nbflow.store import schema
-from nbflow.store.port import ExecutionRow, JournalRow
+from nbflow.store.rows import ExecutionRow, JournalRow
 from nbflow.store.sql import SqlStore
 from tests.chaos.driver import Notes
 from tests.chaos.samples import LAMBDA, SAMPLES

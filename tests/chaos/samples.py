@@ -87,7 +87,7 @@ def _map(*, seconds: float = 0.05, end: bool = False) -> dict[str, Json]:
 
 def _map_run() -> dict[str, Json]:
     """Its children are executions of their own, each with an input that has the folder, too."""
-    each = machine(Square=task("square", **{"item.$": "$.item", "seconds": 0.05}))
+    each = machine(Square=task("square", seconds=0.05, **{"item.$": "$.item"}))
     return {
         "Type": "Map",
         "ItemsPath": "$.items",

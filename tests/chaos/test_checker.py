@@ -11,7 +11,7 @@ from nbflow.language.validate import parse
 from nbflow.machine import facts
 from nbflow.machine import records as r
 from nbflow.machine.records import Record, decode, encode, join
-from nbflow.store.port import JournalRow
+from nbflow.store.rows import JournalRow
 from tests.chaos.checker import (
     Recorded,
     check_events,

@@ -9,7 +9,8 @@ from nbflow.engine.engine import Engine
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine.records import Record, decode
-from nbflow.store.port import ExecutionRow, MachineRow, MapRunRow, digest
+from nbflow.store.port import digest
+from nbflow.store.rows import ExecutionRow, MachineRow, MapRunRow
 from nbflow.tasks import function
 from tests.engine.test_engine import Desk
 from tests.machine.driver import TASK

@@ -15,7 +15,7 @@ from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, facts, orders
 from nbflow.machine.records import TaskScheduled, decode
-from nbflow.store.port import ActivityRow, Append, Settled
+from nbflow.store.rows import ActivityRow, Append, Settled
 from nbflow.tasks import function
 from tests.chaos.checker import Recorded, check_execution
 from tests.engine.test_engine import Desk, double, mapped, task

@@ -19,7 +19,8 @@ from nbflow.language.values import Json
 from nbflow.machine import Machine, Step, facts
 from nbflow.machine.records import Record, decode
 from nbflow.pools.port import Answer
-from nbflow.store.port import Append, ArtifactRow, ExecutionRow, MachineRow, StoreError, digest
+from nbflow.store.port import StoreError, digest
+from nbflow.store.rows import Append, ArtifactRow, ExecutionRow, MachineRow
 from nbflow.store.sql import SqlStore, open_store
 from nbflow.tasks import function
 from nbflow.tasks.job import Code, Job, Outcome

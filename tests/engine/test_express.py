@@ -9,7 +9,8 @@ from nbflow.engine.live import AlreadyExists, EngineError, Script
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine.records import ExecutionSucceeded, Record
-from nbflow.store.port import Append, Closing, ExecutionRow, StoreError
+from nbflow.store.port import StoreError
+from nbflow.store.rows import Append, Closing, ExecutionRow
 from nbflow.tasks import function
 from nbflow.tasks.job import Outcome
 from tests.engine.test_engine import Desk, task

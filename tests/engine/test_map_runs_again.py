@@ -23,7 +23,8 @@ from nbflow.language.values import Json
 from nbflow.machine import Machine, facts
 from nbflow.machine.records import ExecutionRedriven, MapRunRedriven, TaskSucceeded, decode
 from nbflow.machine.run import Run
-from nbflow.store.port import PartKind, StoreError
+from nbflow.store.port import StoreError
+from nbflow.store.rows import PartKind
 from nbflow.store.sql import SqlStore
 from nbflow.tasks import function
 from nbflow.tasks.job import Outcome

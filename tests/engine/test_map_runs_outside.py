@@ -15,7 +15,8 @@ from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.machine.records import decode
-from nbflow.store.port import Append, StoreError
+from nbflow.store.port import StoreError
+from nbflow.store.rows import Append
 from nbflow.store.sql import open_store
 from nbflow.tasks.job import Job
 from tests.engine.floor import BY_ITEM, GET, WAIT, Floor, odd

@@ -13,7 +13,8 @@ from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, Step, facts
 from nbflow.machine.records import TaskScheduled, TaskStarted, decode
-from nbflow.store.port import ActivityRow, Append, Settled, StoreError, TokenRow
+from nbflow.store.port import StoreError
+from nbflow.store.rows import ActivityRow, Append, Settled, TokenRow
 from nbflow.tasks.job import Outcome
 from tests.engine.test_engine import Desk, mapped, task
 from tests.machine.driver import ACTIVITY, SYNC

@@ -12,7 +12,8 @@ from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.machine.records import ExecutionRedriven, TaskCancelled, decode
-from nbflow.store.port import Append, StoreError
+from nbflow.store.port import StoreError
+from nbflow.store.rows import Append
 from nbflow.tasks import function
 from nbflow.tasks.job import Outcome
 from tests.engine.test_engine import Desk, double, mapped, task

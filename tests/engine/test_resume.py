@@ -14,7 +14,8 @@ from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.machine.records import ExecutionOwned, decode
-from nbflow.store.port import ActivityRow, StoreError
+from nbflow.store.port import StoreError
+from nbflow.store.rows import ActivityRow
 from nbflow.tasks import function
 from nbflow.tasks.job import Outcome
 from tests.engine.test_engine import Desk, double, mapped, task

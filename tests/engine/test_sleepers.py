@@ -12,7 +12,8 @@ from nbflow.engine.turns import PAUSE
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.machine.records import TaskStarted
-from nbflow.store.port import ActivityRow, ExecutionRow, StoreError
+from nbflow.store.port import StoreError
+from nbflow.store.rows import ActivityRow, ExecutionRow
 from tests.engine.test_engine import Desk, double, task
 from tests.engine.test_outside import activity, callback, claim, end, tell, tokens, turn
 from tests.machine.driver import ACTIVITY

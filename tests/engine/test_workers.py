@@ -11,7 +11,8 @@ import pytest
 from nbflow.engine.watch import Watch
 from nbflow.engine.workers import Workers
 from nbflow.machine import facts
-from nbflow.store.port import StoreError, TokenRow
+from nbflow.store.port import StoreError
+from nbflow.store.rows import TokenRow
 from nbflow.store.sql import SqlStore, open_store
 from nbflow.testing import VirtualClock
 from tests.store.test_contract import A, opening, step

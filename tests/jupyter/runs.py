@@ -16,7 +16,8 @@ from nbflow.machine import facts
 from nbflow.machine.records import decode
 from nbflow.service.arns import execution_arn, machine_arn
 from nbflow.service.service import Service
-from nbflow.store.port import ExecutionRow, MachineRow, StoreError, digest
+from nbflow.store.port import StoreError, digest
+from nbflow.store.rows import ExecutionRow, MachineRow
 from nbflow.store.sql import open_store
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.testing import ScriptedPool, VirtualClock

@@ -15,7 +15,7 @@ from nbflow.language.values import Json
 from nbflow.server.app import for_local_names, make_app
 from nbflow.server.environment import url_of
 from nbflow.service.arns import activity_arn
-from nbflow.store.port import TokenRow
+from nbflow.store.rows import TokenRow
 from tests.server.support import client, headers, server
 from tests.service.support import Office
 

@@ -13,7 +13,8 @@ from nbflow.engine.rows import code_of
 from nbflow.language.values import Json
 from nbflow.service import executions
 from nbflow.service.arns import ROLE, execution_arn, machine_arn
-from nbflow.store.port import Append, StoreError
+from nbflow.store.port import StoreError
+from nbflow.store.rows import Append
 from nbflow.testing import mock_config
 from tests.service.support import CODES, PASS, TASK, WAIT, WORK, Office, text
 

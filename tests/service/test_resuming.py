@@ -15,7 +15,8 @@ from nbflow.service import nested
 from nbflow.service.arns import machine_arn
 from nbflow.service.executions import start_execution
 from nbflow.service.resuming import NotHere, Resumer, interrupted, keeper, why_not_here
-from nbflow.store.port import ExecutionRow, StoreError
+from nbflow.store.port import StoreError
+from nbflow.store.rows import ExecutionRow
 from nbflow.tasks import function
 from nbflow.tasks.job import Code, Outcome
 from nbflow.testing import mock_config

@@ -16,7 +16,7 @@ from nbflow.service.errors import ApiError
 from nbflow.service.histories import MOST_READINGS
 from nbflow.service.resuming import interrupted
 from nbflow.service.service import Service
-from nbflow.store.port import JournalRow
+from nbflow.store.rows import JournalRow
 from nbflow.tasks.job import Outcome
 from tests.service.support import CODES, PASS, TASK, WAIT, WORK, Office, text
 

@@ -16,7 +16,7 @@ from nbflow.service import tasks
 from nbflow.service.arns import activity_arn, machine_arn
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
-from nbflow.store.port import TokenRow
+from nbflow.store.rows import TokenRow
 from nbflow.tasks.job import Outcome
 from tests.service.support import CODES, WORK, Office
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nbflow.store.port import (
+from nbflow.store.port import Store, StoreError, digest
+from nbflow.store.rows import (
     Append,
     ArtifactRow,
     Closing,
@@ -20,9 +21,6 @@ from nbflow.store.port import (
     LogRow,
     MachineRow,
     Redriving,
-    Store,
-    StoreError,
-    digest,
 )
 
 DEFINITION = '{"StartAt": "Grüße", "States": {}}'

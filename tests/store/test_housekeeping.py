@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from nbflow.store.port import (
+from nbflow.store.port import Store
+from nbflow.store.rows import (
     Append,
     ArtifactRow,
     CodeRow,
@@ -13,7 +14,6 @@ from nbflow.store.port import (
     LogRow,
     MapRunRow,
     Redriving,
-    Store,
     TokenRow,
 )
 

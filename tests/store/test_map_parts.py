@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from nbflow.store.port import Append, ArtifactRow, ChildStatus, ExecutionRow, MapRunRow, Store, digest
+from nbflow.store.port import Store, digest
+from nbflow.store.rows import Append, ArtifactRow, ChildStatus, ExecutionRow, MapRunRow
 
 RUN = MapRunRow("arn:run", "arn:x", 4, "RUNNING", 5.0, 0, None, 12.5)
 

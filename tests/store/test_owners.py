@@ -5,7 +5,8 @@ from math import inf
 
 import pytest
 
-from nbflow.store.port import Append, Closing, CodeRow, EngineRow, ExecutionRow, Redriving, Store
+from nbflow.store.port import Store
+from nbflow.store.rows import Append, Closing, CodeRow, EngineRow, ExecutionRow, Redriving
 from tests.store.test_contract import A, B, C, opening, step
 
 ONE, TWO = EngineRow("one", "here", 17, 1.5), EngineRow("two", "there", 18, 2.5)

@@ -14,7 +14,8 @@ import pytest
 
 from nbflow.store import postgres as module
 from nbflow.store.database import Work
-from nbflow.store.port import Append, Closing, EngineRow, LogRow, Settled, StoreError
+from nbflow.store.port import StoreError
+from nbflow.store.rows import Append, Closing, EngineRow, LogRow, Settled
 from nbflow.store.schema import INBOX_LOCK
 from nbflow.store.sql import SqlStore, open_store
 from tests.postgres import Server

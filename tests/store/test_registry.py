@@ -6,17 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nbflow.store.port import (
-    ActivityRow,
-    AliasRow,
-    Append,
-    ExecutionRow,
-    MachineRow,
-    MapRunRow,
-    Store,
-    StoreError,
-    digest,
-)
+from nbflow.store.port import Store, StoreError, digest
+from nbflow.store.rows import ActivityRow, AliasRow, Append, ExecutionRow, MachineRow, MapRunRow
 from tests.store.conftest import Factory
 
 MACHINE = MachineRow("arn:m", "m", "STANDARD", "role", digest("{}"), 1.0, 1.0, "", "{}")

@@ -15,7 +15,8 @@ from sqlalchemy import event, select
 from sqlalchemy.dialects import postgresql
 
 from nbflow.store import schema, search
-from nbflow.store.port import Append, ExecutionRow, Store
+from nbflow.store.port import Store
+from nbflow.store.rows import Append, ExecutionRow
 from nbflow.store.sql import open_store
 from nbflow.store.where import (
     MOST_TERMS,

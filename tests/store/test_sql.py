@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbflow.store.port import Append, ExecutionRow, StoreError
+from nbflow.store.port import StoreError
+from nbflow.store.rows import Append, ExecutionRow
 from nbflow.store.sql import open_store
 from nbflow.store.sqlite import SqliteDatabase
 

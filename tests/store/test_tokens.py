@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from nbflow.store.port import Append, Closing, InboxRow, Settled, Store, TokenRow
+from nbflow.store.port import Store
+from nbflow.store.rows import Append, Closing, InboxRow, Settled, TokenRow
 from tests.store.test_contract import A, B, C, Factory, opening, step
 
 QUEUED = TokenRow(

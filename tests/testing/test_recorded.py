@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nbflow.errors import NbflowError
 from nbflow.language.values import Json
-from nbflow.store.port import ExecutionRow
+from nbflow.store.rows import ExecutionRow
 from nbflow.testing import NEVER, After, MachineRun, Throw, VirtualClock, recorded, run_machine
 from nbflow.testing.recorded import Recording, source, write_test
 
