@@ -9,6 +9,10 @@ step are JSON text, a status is a word. What they mean is decided in :mod:`nbflo
 * :mod:`~nbflow.store.database` is what the two databases differ in; :mod:`~nbflow.store.sqlite` and
   :mod:`~nbflow.store.postgres` fill it in. All statements are written once, for both.
 * :mod:`~nbflow.store.registry` keeps the names: machines, versions, aliases, activities, tags.
+* :mod:`~nbflow.store.tokens` keeps tasks that others end, and the inbox; :mod:`~nbflow.store.owners` who runs what, and
+  the code of tasks; :mod:`~nbflow.store.map_parts` what a Map Run needs to go on.
+* :mod:`~nbflow.store.where` reads conditions on executions, :mod:`~nbflow.store.search` asks them of a database.
+* :mod:`~nbflow.store.housekeeping` deletes what nobody needs any more.
 * :mod:`~nbflow.store.sql` is the store itself; ``open_store(url)`` is the way in.
 
 The one idea is the **group commit**. A journal row *is* a step, ``(execution, step, records)``, and all that
