@@ -6,7 +6,8 @@ first, and whoever catches the exception goes on: a thread cannot be killed. Wha
 (:func:`stop_by`): of a notebook, its kernel.
 
 The exception must never hit what the thread does after the job. So it is raised at most once for each job, only while
-the job is registered, and what has not been delivered by its end is taken back.
+the job is registered, and what has not come by its end is waited for. (It cannot be taken back: CPython then looks for
+it for ever, and a traced thread looks for nothing else, 3.11.)
 """
 
 import ctypes
@@ -60,7 +61,7 @@ def stoppable(key: Key, do: Callable[[], T], *, interruptible: bool = True) -> T
         finally:
             _leave(key, work)
     finally:
-        _leave(key, work)  # the exception, which comes once, may have come in the midst of the first
+        _settle(key, work)
 
 
 def stop(keys: Iterable[Key]) -> None:
@@ -123,11 +124,18 @@ def _leave(key: Key, work: _Work) -> None:
         if _at_work.get(key) is work:
             del _at_work[key]
         _present.work = None
-        if work.told and work.interruptible:
-            _raise_in(work.thread, None)
 
 
-def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
-    """Raise an exception in a thread as soon as it runs Python; None takes back what has not been raised yet."""
-    raised = None if kind is None else ctypes.py_object(kind)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+def _settle(key: Key, work: _Work) -> None:
+    """The exception, which comes once, may have come in the midst of :func:`_leave`; or it comes here."""
+    try:
+        _leave(key, work)
+        for _ in range(2):  # where a loop goes back, CPython looks for it
+            pass
+    except Stopped:
+        _leave(key, work)
+
+
+def _raise_in(thread: int, kind: type[BaseException]) -> None:
+    """Raise an exception in a thread as soon as it runs Python."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))

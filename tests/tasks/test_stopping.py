@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -141,6 +143,35 @@ def test_it_never_hits_what_the_thread_does_next() -> None:
     finally:
         told.set()
         teller.join(LONG)
+
+
+def test_a_debugger_goes_on_afterwards() -> None:
+    """CPython looks for an exception that was taken back for ever, and a traced thread looks for nothing else."""
+    script = """
+import sys, threading
+from contextlib import suppress
+from nbflow.tasks.stopping import Stopped, stop, stoppable
+
+key, told = ("execution", 1), threading.Event()
+
+def tell():
+    while not told.is_set():
+        stop([key])
+
+teller = threading.Thread(target=tell)
+teller.start()
+for _ in range(5_000):  # jobs end at the moment at which they are told
+    with suppress(Stopped):
+        stoppable(key, lambda: None)
+told.set()
+teller.join()
+sys.settrace(lambda *_: None)
+(lambda: print("on"))()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=LONG, check=True
+    )
+    assert done.stdout == "on\n"
 
 
 def test_what_brings_its_own_way_is_ended_by_it() -> None:
