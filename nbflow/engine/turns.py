@@ -83,8 +83,8 @@ class Turns:
         self._later: deque[Callable[[], None]] = deque()
         self._unable: deque[Callable[[], None]] = deque()
         """Work of Map Runs that the store has refused."""
-        self._unheard: list[int] = []
-        """Inbox rows that have changed nothing."""
+        self._unheard: dict[int, int] = {}
+        """Inbox rows that have changed nothing, and how many steps their executions had then."""
         self._unsettled: list[tuple[str, Arrival]] = []
         """Ends of tasks that the store has refused."""
 
@@ -235,8 +235,6 @@ class Turns:
                 else:
                     live.mailbox.append(arrival)
                 self._with_mail[execution] = live
-            elif arrival.inbox is not None:
-                self._unheard.append(arrival.inbox)
 
     def _rest(self) -> None:
         """Let those that wait for long leave the memory, if there are many."""
@@ -303,8 +301,8 @@ class Turns:
             finally:  # before what was asked for here meanwhile: a stop does not undo what had been accepted
                 self._inbox.extendleft(reversed(said))
             if self._unheard:
-                self._store.forget(self._unheard)
-                self._unheard = []
+                self._store.forget_unheard(self._unheard)
+                self._unheard = {}
         except StoreError as error:
             self.outside.changed = True
             _log.warning("%s What comes from outside is looked for again.", error)
@@ -343,7 +341,7 @@ class Turns:
         made = decide(live, self._clock.now(), self.outside, self.hands.nesting, self._refuse)
         if not live.mailbox:
             self._with_mail.pop(live.row.arn, None)
-        self._unheard += live.unheard
+        self._unheard |= dict.fromkeys(live.unheard, live.step)
         live.unheard.clear()
         if made is not None:
             self.hands.know(made.artifacts)
@@ -490,5 +488,5 @@ class Turns:
         del self.live[live.row.arn]
         self._later += live.gone
         self._with_mail.pop(live.row.arn, None)
-        self._unheard += [arrival.inbox for arrival in live.mailbox if arrival.inbox is not None]
+        self._unheard |= {arrival.inbox: live.step for arrival in live.mailbox if arrival.inbox is not None}
         self._turn_away(live, AlreadyExists(f"execution {live.row.arn} has gone on meanwhile"))
