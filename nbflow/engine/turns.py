@@ -239,13 +239,25 @@ class Turns:
     def _rest(self) -> None:
         """Let those that wait for long leave the memory, if there are many."""
         try:
-            asleep = self.sleepers.put_to_sleep(self.live)
+            back = self._let_leave(self.sleepers.put_to_sleep(self.live))
+            if back:
+                self.sleepers.woken(back)
         except StoreError as error:
             _log.warning("%s Executions that wait stay in memory.", error)
-            return
+
+    def _let_leave(self, asleep: list[Live]) -> list[ExecutionRow]:
+        """Forget them; answers those that stay after all."""
         for live in asleep:
             del self.live[live.row.arn]
-            self.outside.forget(live.tokens.values())
+        # Others have told it something before they could see that it is gone: it stays.
+        told = {execution for execution, _ in self._inbox.copy()}
+        back = [live for live in asleep if live.row.arn in told]
+        for live in back:
+            self.live.setdefault(live.row.arn, live)
+        self.outside.forget(
+            [token for live in asleep if live.row.arn not in told for token in live.tokens.values()]
+        )
+        return [live.row for live in back]
 
     def _wake(self) -> None:
         """Take in those that are due again. Raises StoreError."""
@@ -261,7 +273,8 @@ class Turns:
         live = rebuilt(self._store, row, self._chance, self._has_activity, codes, row.directory or "")
         live.started.set_result(None)
         self.outside.watch_all(live)
-        self.live[row.arn] = live
+        if self.live.setdefault(row.arn, live) is not live:
+            return  # somebody has adopted it meanwhile
         self.put(row.arn, Arrival(facts.Tick()))
         if live.machine.run.next_due is not None:
             self._arm(live, live.machine.run.next_due)
