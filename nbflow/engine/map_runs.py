@@ -208,7 +208,7 @@ class MapRuns:
         if chunk.text is not None and not self._store.put_map_part(
             run.row.arn, "chunk", chunk.number, chunk.text
         ):
-            self._forget(run)
+            self._collide(run)
             return
         run.chunk = None
         run.take(chunk)
@@ -309,7 +309,7 @@ class MapRuns:
             now = self._clock.now()
             rows = [artifact_row(artifact, now) for artifact in made(run.accepted)]
             if not self._store.put_map_part(run.row.arn, "batch", run.batches, text, rows):
-                self._forget(run)
+                self._collide(run)
                 return
             run.count_accepted()
 
@@ -421,6 +421,25 @@ class MapRuns:
         self._host.put(run.parent.row.arn, arrival)
         if run.next is not None:
             self._host.later(run.next)
+
+    def _collide(self, run: MapRun) -> None:
+        """Another engine has written a part of the run: its new owner, or one before that was paused. Raises StoreError.
+
+        Who was paused writes at most one more, and then asks what is its own. So the owner begins again, with that.
+        """
+        parent = self._store.execution(run.row.execution)
+        self._forget(run)
+        if parent is not None and parent.steps <= run.parent.step:
+            self._host.later(partial(self._begin_again, run.parent, run.order))
+
+    def _begin_again(self, live: Live, order: orders.RunMap) -> None:
+        """Raises StoreError."""
+        if self._host.live.get(live.row.arn) is not live:
+            return
+        if order.attempt in live.machine.run.attempts:
+            self.begin(live, order)
+        elif order.attempt in live.machine.run.cancelling and not self.cancel(live, order.attempt):
+            self._host.put(live.row.arn, Arrival(facts.Cancelled(order.attempt)))
 
     def _forget(self, run: MapRun) -> None:
         """The run is another engine's, and so are its children."""

@@ -34,9 +34,13 @@ class Sleepers:
         self._clock = clock
         self._owner = owner
         self._looked_at = -inf
+        self._awake: set[str] = set()
+        """Those in memory that are perhaps asleep as the store has it, since it has refused something."""
 
     def put_to_sleep(self, live: dict[str, Live]) -> list[Live]:
         """Those of the live executions that have left the engine's care, if there are too many. Raises StoreError."""
+        if self._awake:
+            self.woken([])
         now = self._clock.now()
         if len(live) <= MOST_AWAKE or now < self._looked_at + REST:
             return []
@@ -44,8 +48,10 @@ class Sleepers:
         all_live = list(live.items())  # other threads add to it
         leaving = {arn: due for arn, each in all_live if (due := self._due(each)) > now + SOON}
         if leaving:
+            self._awake = set(leaving)
             self._store.put_to_sleep(leaving, self._owner)
             self.look()
+            self._awake.clear()
         return [live[arn] for arn in leaving]
 
     def _due(self, live: Live) -> float:
@@ -55,6 +61,7 @@ class Sleepers:
             live.mailbox
             or live.submitted
             or live.refusals
+            or live.ending
             or live.script is not None
             or not live.kept
             or not live.started.done()
@@ -90,7 +97,9 @@ class Sleepers:
 
     def woken(self, rows: list[ExecutionRow]) -> None:
         """These are live again. Raises StoreError."""
-        self._store.wake([row.arn for row in rows], self._owner)
+        self._awake.update(row.arn for row in rows)
+        self._store.wake(self._awake, self._owner)
+        self._awake.clear()
         self.look()
 
 

@@ -84,8 +84,8 @@ class Turns:
         self._later: deque[Callable[[], None]] = deque()
         self._unable: deque[Callable[[], None]] = deque()
         """Work of Map Runs that the store has refused."""
-        self._unheard: list[int] = []
-        """Inbox rows that have changed nothing."""
+        self._unheard: dict[int, int] = {}
+        """Inbox rows that have changed nothing, and how many steps their executions had then."""
         self._unsettled: list[tuple[str, Arrival]] = []
         """Ends of tasks that the store has refused."""
 
@@ -236,19 +236,29 @@ class Turns:
                 else:
                     live.mailbox.append(arrival)
                 self._with_mail[execution] = live
-            elif arrival.inbox is not None:
-                self._unheard.append(arrival.inbox)
 
     def _rest(self) -> None:
         """Let those that wait for long leave the memory, if there are many."""
         try:
-            asleep = self.sleepers.put_to_sleep(self.live)
+            back = self._let_leave(self.sleepers.put_to_sleep(self.live))
+            if back:
+                self.sleepers.woken(back)
         except StoreError as error:
             _log.warning("%s Executions that wait stay in memory.", error)
-            return
+
+    def _let_leave(self, asleep: list[Live]) -> list[ExecutionRow]:
+        """Forget them; answers those that stay after all."""
         for live in asleep:
             del self.live[live.row.arn]
-            self.outside.forget(live.tokens.values())
+        # Others have told it something before they could see that it is gone: it stays.
+        told = {execution for execution, _ in self._inbox.copy()}
+        back = [live for live in asleep if live.row.arn in told]
+        for live in back:
+            self.live.setdefault(live.row.arn, live)
+        self.outside.forget(
+            [token for live in asleep if live.row.arn not in told for token in live.tokens.values()]
+        )
+        return [live.row for live in back]
 
     def _wake(self) -> None:
         """Take in those that are due again. Raises StoreError."""
@@ -264,7 +274,8 @@ class Turns:
         live = rebuilt(self._store, row, self._chance, self._has_activity, codes, row.directory or "")
         live.started.set_result(None)
         self.outside.watch_all(live)
-        self.live[row.arn] = live
+        if self.live.setdefault(row.arn, live) is not live:
+            return  # somebody has adopted it meanwhile
         self.put(row.arn, Arrival(facts.Tick()))
         if live.machine.run.next_due is not None:
             self._arm(live, live.machine.run.next_due)
@@ -304,8 +315,8 @@ class Turns:
             finally:  # before what was asked for here meanwhile: a stop does not undo what had been accepted
                 self._inbox.extendleft(reversed(said))
             if self._unheard:
-                self._store.forget(self._unheard)
-                self._unheard = []
+                self._store.forget_unheard(self._unheard)
+                self._unheard = {}
         except StoreError as error:
             self.outside.changed = True
             _log.warning("%s What comes from outside is looked for again.", error)
@@ -344,7 +355,7 @@ class Turns:
         made = decide(live, self._clock.now(), self.outside, self.hands.nesting, self._refuse)
         if not live.mailbox:
             self._with_mail.pop(live.row.arn, None)
-        self._unheard += live.unheard
+        self._unheard |= dict.fromkeys(live.unheard, live.step)
         live.unheard.clear()
         if made is not None:
             self.hands.know(made.artifacts)
@@ -491,5 +502,5 @@ class Turns:
         del self.live[live.row.arn]
         self._later += live.gone
         self._with_mail.pop(live.row.arn, None)
-        self._unheard += [arrival.inbox for arrival in live.mailbox if arrival.inbox is not None]
+        self._unheard |= {arrival.inbox: live.step for arrival in live.mailbox if arrival.inbox is not None}
         self._turn_away(live, AlreadyExists(f"execution {live.row.arn} has gone on meanwhile"))

@@ -33,8 +33,12 @@ def stop(desk: Desk, row: ExecutionRow, error: str | None = None, cause: str | N
 
     It fails with AlreadyExists if another process was quicker with the next step of its execution.
     """
-    ended = desk.engine.ended(row.arn) or _adopt(desk, row)
-    desk.engine.post(row.arn, facts.Stop(error, cause))
+    fact = facts.Stop(error, cause)
+    desk.engine.post(row.arn, fact)  # before the look: what has been told something does not leave the memory
+    ended = desk.engine.ended(row.arn)
+    if ended is None:
+        ended = _adopt(desk, row)
+        desk.engine.post(row.arn, fact)
     return ended
 
 

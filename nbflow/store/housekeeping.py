@@ -176,7 +176,8 @@ def _dispose(connection: Connection, ids: Sequence[int]) -> int | None:
     arns: list[str] = []
     wanted = list(ids)
     while wanted:
-        found = connection.execute(select(_E.id, _E.arn).where(_E.id.in_(wanted), _NOBODYS)).all()
+        idle = select(_E.id, _E.arn).where(_E.id.in_(wanted), _NOBODYS).order_by(_E.id)
+        found = connection.execute(idle.with_for_update(of=schema.executions)).all()  # nobody redrives it meanwhile
         if len(found) < len(wanted):
             return None
         family += wanted

@@ -176,7 +176,14 @@ class Tokens(Protocol):
         ...
 
     def forget(self, ids: Collection[int]) -> None:
-        """Delete inbox rows that have changed nothing."""
+        """Delete inbox rows that nobody waits for."""
+        ...
+
+    def forget_unheard(self, steps: Mapping[int, int]) -> None:
+        """Delete inbox rows, by id, that have changed nothing in an execution of so many steps.
+
+        If it has more by now, the row stays: another engine has gone on with it, and to that one it may mean something.
+        """
         ...
 
     def changes(self) -> int:

@@ -73,7 +73,7 @@ _JOURNAL: Final = compiled(
 )
 _of = update(schema.executions).where(schema.executions.c.arn == bindparam("of_arn"))
 _ENDED: Final = ("status", "output", "error", "cause", "stopped_at")
-_CLOSE: Final = compiled(_of, _ENDED)
+_CLOSE: Final = compiled(_of.values(asleep_until=null()), _ENDED)
 _REDRIVEN: Final = ("redrive_count", "redrive_date", "redrive_tokens", "bindings", "owner", "directory")
 _REDRIVE: Final = compiled(_of, _REDRIVEN)
 _RELEASE: Final = compiled(_of.values(owner=null()), ())

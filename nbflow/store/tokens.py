@@ -5,14 +5,16 @@ rely on it, whatever becomes of the engine that runs the execution; and of a res
 moment, one finds the token closed.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Delete,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -170,8 +172,17 @@ class SqlTokens(SqlRegistry):
     def forget(self, ids: Collection[int]) -> None:
         self._write(*(delete(schema.inbox).where(schema.inbox.c.id == id) for id in ids))
 
+    def forget_unheard(self, steps: Mapping[int, int]) -> None:
+        self._write(*(_forget_unheard(id, known) for id, known in steps.items()))
+
     def changes(self) -> int:
         return self._database.changes()
+
+
+def _forget_unheard(id: int, known: int) -> Delete:
+    step = schema.journal.c
+    later = exists().where(step.execution == schema.inbox.c.execution, step.step >= known)
+    return delete(schema.inbox).where(schema.inbox.c.id == id, ~later)
 
 
 def _inbox_row(

@@ -592,6 +592,36 @@ def test_children_that_another_engine_has_begun_meanwhile(
     assert calls(holding, floor) == [2, 1, 4]
 
 
+def ends_of_one_who_was_paused(holding: Floor, heir: Heir) -> Floor:
+    """Of an EXPRESS run. Its new owner, who has not heard of them; of it, an end has come, too."""
+    holding.map(task(), [1, 2, 3], {"f": double}, type="EXPRESS")
+    holding.turns()
+    floor = heir({"f": double}, hold=True)
+    floor.turns()
+    holding.dask.release()
+    holding.dask.release()
+    holding.turns()
+    floor.dask.release()
+    return floor
+
+
+def test_the_owner_goes_on_with_ends_that_one_who_was_paused_has_written(holding: Floor, heir: Heir) -> None:
+    floor = ends_of_one_who_was_paused(holding, heir)
+    floor.turns()
+    while floor.dask.held:
+        floor.dask.release()
+        floor.turns()
+    assert floor.output == [2, 4, 6]
+
+
+def test_a_stop_while_the_ends_of_one_who_was_paused_are_found(holding: Floor, heir: Heir) -> None:
+    floor = ends_of_one_who_was_paused(holding, heir)
+    floor.engine.post(floor.arn, facts.Stop())
+    floor.turns()
+    assert (floor.row().status, floor.row().owner) == ("ABORTED", None)
+    assert floor.map_run.status == "ABORTED"
+
+
 def test_a_child_that_somebody_has_ended_before_it_could_go_on(holding: Floor, heir: Heir) -> None:
     holding.map(BY_ITEM, [5, 60], ToleratedFailureCount=1)
     holding.turns()

@@ -373,7 +373,7 @@ def test_what_is_said_to_executions_of_others_is_left_to_them(desk: Desk, tmp_pa
 
 def test_what_changes_nothing_is_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     waits(desk, callback())
-    asked = failing_once(monkeypatch, desk, "forget")
+    asked = failing_once(monkeypatch, desk, "forget_unheard")
     before = len(desk.records())
     desk.store.tell("arn:run", facts.encode(facts.Cancelled(99)))
     desk.engine.heed()

@@ -157,6 +157,27 @@ def test_what_came_for_it_meanwhile_is_heard(pair: Pair) -> None:
     assert (two.row().status, two.row().output) == ("SUCCEEDED", '"called"')
 
 
+def test_what_means_nothing_to_who_was_paused_is_left_to_the_owner(pair: Pair) -> None:
+    """Of an attempt that the one before has never heard of, since it lost the execution earlier."""
+    one, two = pair
+    one.start({"T": task(End=False, Next="C"), "C": callback()}, 1, {"f": double})
+    turn(one)
+    resume(two, work=tell)
+    turn(two)
+    two.threads.release(Outcome("arn:run", two.threads.held[0][0].attempt, output={"a": 1}))
+    turn(two)
+    two.threads.release()
+    turn(two)
+    [_, token] = tokens(two)
+    end(one, token, facts.TaskSucceeded(0, "called"))
+    turn(one)
+    one.engine.heed()
+    turn(one)
+    two.engine.heed()
+    turn(two)
+    assert (two.row().status, two.row().output) == ("SUCCEEDED", '"called"')
+
+
 def test_who_has_been_told_is_not_told_again(pair: Pair) -> None:
     one, two = pair
     one.start({"T": callback()}, {"a": 1}, {"f": tell})

@@ -1,6 +1,6 @@
 """Executions that wait for long leave the memory, and come back when they are due or told something."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from nbflow.machine.records import TaskStarted
 from nbflow.store.port import StoreError
 from nbflow.store.rows import ActivityRow, ExecutionRow
 from tests.engine.test_engine import Desk, double, task
-from tests.engine.test_outside import activity, callback, claim, end, tell, tokens, turn
+from tests.engine.test_outside import activity, callback, claim, end, failing_once, tell, tokens, turn
 from tests.machine.driver import ACTIVITY
 
 DAY = 86_400
@@ -131,6 +131,35 @@ def test_it_is_stopped_in_its_sleep(desk: Desk) -> None:
     desk.engine.heed()
     turn(desk)
     assert (desk.row().status, desk.row().error) == ("ABORTED", "Enough")
+
+
+def test_what_is_told_something_while_it_leaves_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.start({"W": WAIT})
+    ended = desk.engine.ended("arn:run")
+    put_to_sleep = desk.store.put_to_sleep
+
+    def meanwhile(arns: Mapping[str, float], owner: str) -> None:
+        put_to_sleep(arns, owner)
+        desk.engine.post("arn:run", facts.Stop("Enough"))
+
+    monkeypatch.setattr(desk.store, "put_to_sleep", meanwhile)
+    desk.engine.turn()
+    assert awake(desk) == ["run"]
+    assert desk.row().asleep_until is None
+    turn(desk)
+    assert (desk.row().status, desk.row().error) == ("ABORTED", "Enough")
+    assert ended is not None
+    assert ended.done()
+
+
+def test_if_the_store_fails_it_hears_later_that_they_stay(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.start({"W": WAIT})
+    look = failing_once(monkeypatch, desk, "next_sleeper")
+    turn(desk)
+    assert (awake(desk), desk.row().asleep_until is None) == (["run"], False)
+    monkeypatch.setattr("nbflow.engine.sleepers.MOST_AWAKE", 1)
+    rest(desk)
+    assert (awake(desk), desk.row().asleep_until, len(look)) == (["run"], None, 2)
 
 
 def test_its_task_after_the_sleep_has_its_code(desk: Desk) -> None:

@@ -121,6 +121,16 @@ def test_sleepers_of_the_dead_are_left_when_there_is_something_to_do(store: Stor
     assert store.next_sleeper("two") is None, "it is awake"
 
 
+def test_what_has_ended_in_its_sleep_is_awake(store: Store) -> None:
+    """Else, when it owes something or is redriven, and its owner is killed, it would be left until that time."""
+    store.append([of("one", A)])
+    store.put_to_sleep({A.arn: inf}, "one")
+    store.append([replace(step(A, 1), closed=Closing("ABORTED", stopped_at=12.0))])
+    assert left(store, due=20.0) == [A.arn]
+    store.append([replace(step(A, 2), redriven=Redriving(1, 13.0, owner="two"))])
+    assert left(store, due=20.0) == [A.arn]
+
+
 def test_code_is_kept_once(store: Store) -> None:
     store.append([replace(of("one", A), codes=(CODE,))])
     store.append([replace(of("one", B), codes=(replace(CODE, name="other"),))])

@@ -66,6 +66,7 @@ def wait_until(happened: Callable[[], object]) -> None:
 
 def one_waits(connection: psycopg.Connection) -> bool:
     """Whether somebody waits for a lock of this connection's."""
+    connection.execute("SELECT pg_stat_clear_snapshot()")  # else it sees no session that has begun since it looked
     query = "SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
     return connection.execute(query).fetchone() is not None
 
@@ -285,6 +286,18 @@ def test_the_victim_of_a_deadlock_tries_again(store: SqlStore) -> None:
             other.execute(touch, [one.sha256])  # each waits for the other
         other.execute("COMMIT")
         assert appended.result(10) == [True]
+
+
+def test_what_is_redriven_while_it_is_deleted_stays(store: SqlStore) -> None:
+    store.append([replace(opening(A), closed=Closing("FAILED", stopped_at=1.0), released=True)])
+    [ids] = list(store.disposable(before=2.0, keep=None))
+    with ThreadPoolExecutor(1) as threads, session(store) as other:
+        other.execute("UPDATE executions SET status = 'RUNNING', owner = 'e'")
+        disposed = threads.submit(store.dispose, ids)
+        wait_until(lambda: one_waits(other))
+        other.execute("COMMIT")
+        assert disposed.result(10) == (1, 0)
+    assert [row.arn for row in store.executions()] == [A.arn]
 
 
 def test_two_publish_at_once(url: str, store: SqlStore) -> None:

@@ -248,6 +248,16 @@ def test_what_is_forgotten_is_gone(store: Store) -> None:
     assert store.inbox() == [second]
 
 
+def test_what_another_engine_may_still_hear_is_not_forgotten(store: Store) -> None:
+    holding(store)
+    for number in range(2):
+        store.tell(A.arn, f"{number}")
+    first, second = store.inbox()
+    known = len(list(store.journal(A.arn)))
+    store.forget_unheard({first.id: known, second.id: known - 1, 999: known})
+    assert store.inbox() == [second]
+
+
 # --- with a step
 
 
