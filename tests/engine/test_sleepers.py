@@ -151,7 +151,9 @@ def test_what_is_told_something_while_it_leaves_stays(desk: Desk, monkeypatch: p
     assert ended.done()
 
 
-def test_if_the_store_fails_it_hears_later_that_they_stay(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_the_store_fails_it_hears_later_that_they_stay(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.start({"W": WAIT})
     look = failing_once(monkeypatch, desk, "next_sleeper")
     turn(desk)

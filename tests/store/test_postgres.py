@@ -65,7 +65,9 @@ def wait_until(happened: Callable[[], object]) -> None:
 
 def one_waits(connection: psycopg.Connection) -> bool:
     """Whether somebody waits for a lock of this connection's."""
-    connection.execute("SELECT pg_stat_clear_snapshot()")  # else it sees no session that has begun since it looked
+    connection.execute(
+        "SELECT pg_stat_clear_snapshot()"
+    )  # else it sees no session that has begun since it looked
     query = "SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
     return connection.execute(query).fetchone() is not None
 
