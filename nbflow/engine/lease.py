@@ -118,9 +118,8 @@ class Lease:
                 self._changed.wait(self._seconds / 4 if self._until else None)
                 if self._closed or not self._until:
                     continue
-                with suppress(
-                    StoreError
-                ):  # the engine's own writes say so; it asks before it acts, once it is over
+                # The engine's own writes say so; once the lease is over, it asks before it acts.
+                with suppress(StoreError):
                     self.look()
 
 
