@@ -96,7 +96,7 @@ class Engine:
 
     @property
     def astray(self) -> set[str]:
-        """The ARNs of executions that were forgotten, since another process has written a step of theirs.
+        """The ARNs of executions that were forgotten, since a step of theirs is in the store, or may be.
 
         If the store still says that they are this engine's, nobody else goes on with them. Whoever has looked, removes
         what needs no further look.
@@ -228,12 +228,18 @@ class Engine:
         with self._lock:
             self._check_open()
             adopted = self._turns.live.setdefault(row.arn, live)
-        self._turns.outside.adopt(row.arn)
+        if adopted is live:
+            self._turns.outside.adopt(row.arn)
         return adopted.ended
 
     def alive(self) -> set[str]:
         """The engines whose executions are to be left to them, this one among them. Raises StoreError."""
         return alive(self._store) | {self.id}
+
+    def take_over(self, arn: str, owner: str) -> bool:
+        """Make an execution this engine's, if it is the ``owner``'s. Raises StoreError."""
+        self._lease.hold(anew=True)  # else others would find it interrupted still
+        return self._store.take_over(arn, owner, self.id)
 
     def resume(
         self,
@@ -243,7 +249,7 @@ class Engine:
         codes: Mapping[str, Code],
         script: Script | None = None,
     ) -> Future[None]:
-        """Go on with an execution that the store has made this engine's: it is as ``steps`` left it.
+        """Go on with an execution that was taken over: it is as ``steps`` left it.
 
         What is outstanding is ordered again: attempts at tasks keep their names. The future is done when a step says
         durably who goes on with it; it fails with AlreadyExists if whoever ran it before has written a further step.
@@ -410,8 +416,10 @@ class Engine:
                 await self._wake.wait()
 
     def _finish(self) -> None:
-        self._turns.leave()
-        self._lease.close()  # now, not when the pools have ended, which may take seconds: others may go on
+        try:
+            self._turns.leave()
+        finally:  # now, not when the pools have ended, which may take seconds: others may go on
+            self._lease.close()
         for pool in self._turns.hands.pools:
             pool.close()
         if self._readers is not None:

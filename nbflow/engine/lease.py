@@ -28,7 +28,7 @@ _PID_NAMESPACE: Final = Path("/proc/self/ns/pid")
 
 
 class Lease:
-    """One engine's lease. ``hold`` and ``lapsed`` are the engine's thread's; the rest may come from any."""
+    """One engine's lease. ``lapsed`` is the engine's thread's; the rest may come from any."""
 
     def __init__(self, store: Store, wanted: Callable[[], bool], seconds: float = SECONDS) -> None:
         """``wanted``: whether there is anything to hold it for. Asked from the lease's own thread."""
@@ -48,9 +48,12 @@ class Lease:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def hold(self) -> None:
-        """Have a lease from now on. Raises StoreError; then there is none, or no longer than before."""
-        if self._until > _elapsed() + self._seconds / 2:
+    def hold(self, *, anew: bool = False) -> None:
+        """Have a lease from now on; ``anew``: for its whole time.
+
+        Raises StoreError; then there is none, or no longer than before.
+        """
+        if not anew and self._until > _elapsed() + self._seconds / 2:
             return
         with self._changed:
             self._renew()
@@ -72,6 +75,11 @@ class Lease:
     def accept(self) -> None:
         """The engine has asked what is still its own, and the lease has not been over since ``renew``."""
         self._lapsed = False
+
+    def look(self) -> None:
+        """Renew it, or release it if there is nothing any more to hold it for. Raises StoreError."""
+        with self._changed:
+            self._renew() if self._wanted() else self._release_if_unwanted()
 
     def close(self) -> None:
         """Release it: what is left is free for others."""
@@ -96,16 +104,24 @@ class Lease:
             self._until = 0.0
             self._store.release(self.row.id)
 
+    def _release_if_unwanted(self) -> None:
+        """Look once more: who has found it held until now, had something live before. Others wait for the lock."""
+        until, self._until = self._until, 0.0
+        if self._wanted():
+            self._until = until
+            self._renew()
+        else:
+            self._store.release(self.row.id)
+
     def _run(self) -> None:
         with self._changed:
             while not self._closed:
                 self._changed.wait(self._seconds / 4 if self._until else None)
                 if self._closed or not self._until:
                     continue
-                try:
-                    self._renew() if self._wanted() else self._release()
-                except StoreError:
-                    continue  # the engine's own writes say so; once the lease is over, it asks before it acts
+                # The engine's own writes say so; once the lease is over, it asks before it acts.
+                with suppress(StoreError):
+                    self.look()
 
 
 def alive(store: Store) -> set[str]:

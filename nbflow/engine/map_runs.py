@@ -423,7 +423,7 @@ class MapRuns:
             self._host.later(run.next)
 
     def _collide(self, run: MapRun) -> None:
-        """Another engine has written a part of the run: its new owner, or a former one that was paused. Raises StoreError.
+        """Another engine has written a part of it: its new owner, or one before that was paused. Raises StoreError.
 
         Who was paused writes at most one more, and then asks what is its own. So the owner begins again, with that.
         """

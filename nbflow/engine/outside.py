@@ -32,8 +32,9 @@ class Outside:
         self._owner = owner
         self._read = 0
         """The id of the last inbox row that was looked at."""
-        self._adopted: set[str] = set()
-        """Executions whose rows and tokens were perhaps passed over, before they were this engine's."""
+        self._adopted: dict[str, int] = {}
+        """Executions whose rows and tokens were perhaps passed over, before they were this engine's, and the last row
+        of each that was taken since."""
         self._timers: list[tuple[float, str]] = []
         """When tokens are to be looked at."""
 
@@ -54,9 +55,10 @@ class Outside:
             if arn in known:
                 self.watch_all(known[arn])
             for row in self._store.inbox_of(arn):
-                if row.id <= self._read and arn in known:
+                if self._adopted[arn] < row.id <= self._read and arn in known:
                     yield arn, Arrival(_fact(row), inbox=row.id)
-            self._adopted.discard(arn)
+                    self._adopted[arn] = row.id  # whoever takes it may fail
+            del self._adopted[arn]
         while self.changed:
             self.changed = False
             for row in self._store.inbox(self._read):
@@ -76,7 +78,7 @@ class Outside:
 
     def adopt(self, execution: str) -> None:
         """An execution is this engine's from now on: what has arrived for it before is to be heard."""
-        self._adopted.add(execution)
+        self._adopted.setdefault(execution, 0)
         self.changed = True
 
     def settle(self, token: str, fact: facts.Fact) -> None:

@@ -80,7 +80,7 @@ class Turns:
         self.map_runs = MapRuns(store, clock, chance, self, spawn)
         self.hands = Hands(store, shelf, ordinary, scattered, self.map_runs, self.put)
         self.astray: set[str] = set()
-        """Executions of which another process has written a step. Perhaps they are this engine's still."""
+        """Executions that were dropped when somebody had, perhaps, written a step: they may be this engine's."""
         self._later: deque[Callable[[], None]] = deque()
         self._unable: deque[Callable[[], None]] = deque()
         """Work of Map Runs that the store has refused."""
@@ -160,14 +160,15 @@ class Turns:
                 self._remembered(made)
             else:
                 text = f"execution {made.live.row.arn} is recorded by another process"
-                self.drop(made.live, AlreadyExists(text))
-                self.astray.add(made.live.row.arn)
+                self.drop(made.live, AlreadyExists(text), astray=True)
         self._act()
         self._rest()
 
-    def drop(self, live: Live, error: NbflowError) -> None:
+    def drop(self, live: Live, error: NbflowError, *, astray: bool = False) -> None:
         """Forget the execution, give up its jobs, and tell who waits; it stays in the store as it was last recorded."""
         self.live.pop(live.row.arn, None)
+        if astray:
+            self.astray.add(live.row.arn)
         self._with_mail.pop(live.row.arn, None)
         self.hands.let_go(live)
         self._turn_away(live, error)
@@ -418,6 +419,7 @@ class Turns:
             batch.sort(key=lambda made: made.live.refusals)
             while batch:
                 try:
+                    self._lease.hold()
                     [kept] = self._store.append([batch[0].append])
                 except StoreError as refused:
                     error = refused
@@ -431,7 +433,7 @@ class Turns:
         for made in batch:
             asked = made.append.opened is not None or made.append.redriven is not None
             if asked and made.live.row.map_run_arn is None:
-                self.drop(made.live, error)
+                self.drop(made.live, error, astray=True)  # its answer may be lost where the step is not
                 continue
             if not made.live.refusals:
                 _log.warning("%s Execution %s waits, and is tried again.", error, made.live.row.arn)

@@ -6,6 +6,7 @@ the execution waits as it is, and the reason is told: another process may be abl
 """
 
 import json
+from typing import Final
 
 from nbflow.engine.live import AlreadyExists, Script
 from nbflow.engine.rebuilding import recorded_codes
@@ -24,6 +25,9 @@ from nbflow.store.rows import ExecutionRow
 from nbflow.tasks.function import NotPortable, load
 from nbflow.tasks.job import Code, Outcome
 
+PAGE: Final = 1000
+"""Interrupted executions that are looked for at once."""
+
 
 class NotHere(NbflowError):
     """An execution cannot go on in this process; elsewhere it may."""
@@ -34,8 +38,25 @@ def interrupted(desk: Desk, due: float | None = None) -> list[ExecutionRow]:
 
     With ``due``, only those that have something to do before that time.
     """
-    halfway = [row for arn in list(desk.halfway) if (row := desk.store.execution(arn)) is not None]
-    return halfway + _astray(desk) + desk.store.left(desk.engine.alive(), due)
+    return _halfway(desk) + _astray(desk) + _left(desk, due)
+
+
+def _left(desk: Desk, due: float | None) -> list[ExecutionRow]:
+    """Those whose owners are no more. All of them: the oldest may be such as cannot go on here."""
+    alive = desk.engine.alive()
+    found = page = desk.store.left(alive, due, PAGE)
+    while len(page) == PAGE:
+        page = desk.store.left(alive, due, PAGE, after=page[-1].id)
+        found = found + page
+    return found
+
+
+def _halfway(desk: Desk) -> list[ExecutionRow]:
+    """Those that are still this engine's: others could take them over, while it had nothing live."""
+    found = [row for arn in list(desk.halfway) if (row := desk.store.execution(arn)) is not None]
+    lost = {row.arn for row in found if row.owner != desk.engine.id}
+    desk.halfway.difference_update(lost)
+    return [row for row in found if row.arn not in lost]
 
 
 def _astray(desk: Desk) -> list[ExecutionRow]:
@@ -52,8 +73,12 @@ def _astray(desk: Desk) -> list[ExecutionRow]:
 
 def keeper(desk: Desk, row: ExecutionRow) -> str | None:
     """The process that goes on with an execution, in words; None if it is interrupted, or over."""
-    owner = _whose(desk, row).owner
+    whose = _whose(desk, row)
+    owner = whose.owner
     if owner is None or owner not in desk.engine.alive():
+        return None
+    lost = desk.halfway | desk.engine.astray
+    if owner == desk.engine.id and whose.arn in lost and desk.engine.ended(whose.arn) is None:
         return None
     host, pid, _ = owner.rsplit(":", 2)
     return f"process {pid} on {host}"
@@ -70,6 +95,7 @@ def why_not_here(desk: Desk, row: ExecutionRow) -> str | None:
     """What is missing in this process to go on with an interrupted execution; None if nothing is."""
     try:
         code_for(desk, row, check_definition(desk.store.definition(row.definition)))
+        _case(desk, row)
     except NotHere as reason:
         return str(reason)
     return None
@@ -109,16 +135,18 @@ def resume(desk: Desk, row: ExecutionRow) -> bool:
     # Of one that has ended, only cancels are owed: no code is called any more.
     ended = row.status != "RUNNING"
     codes = bound(desk, definition, row.machine_arn) if ended else code_for(desk, row, definition)
+    if not ended:
+        _case(desk, row)
     desk.engine.open()
-    if row.arn not in desk.halfway and not desk.store.take_over(row.arn, row.owner or "", desk.engine.id):
-        return False
     desk.halfway.add(row.arn)  # until the engine has it: if the store fails meanwhile, it is tried again
+    if not desk.engine.take_over(row.arn, row.owner or ""):
+        return False
     stop_left(desk, row)
     if _given_up(desk, row):
         desk.store.tell(row.arn, facts.encode(facts.Stop()))
     while True:
         steps = [decode(step.records, step.format) for step in desk.store.journal(row.arn)]
-        script = _script(desk, row, definition, steps)
+        script = None if ended else _script(desk, row, definition, steps)
         going_on = desk.engine.resume(row, definition, steps, codes, script)
         try:
             going_on.result()
@@ -172,22 +200,29 @@ def _script(
 ) -> Script | None:
     """The scripted results of its test case, from where it was: those that were given are given away first.
 
-    Raises NotHere if there is no such test case here.
+    Raises as ``_case``.
     """
-    case = json.loads(row.revision or "{}").get("testCase")
-    if case is None:
+    script = _case(desk, row)
+    if script is None:
         return None
-    machine = map_state_of(row.machine_arn)[0].rpartition(":")[2]
-    try:
-        script = script_of_case(desk, machine, case)
-    except ApiError as error:
-        raise NotHere(f"it runs the test case {case!r}: {error}") from error
     pending = _given(desk, definition, steps, script)
 
     def answer(state: str) -> Outcome | None:
         return pending[state].pop(0) if pending.get(state) else script(state)
 
     return answer
+
+
+def _case(desk: Desk, row: ExecutionRow) -> Script | None:
+    """The scripted results of its test case, if it runs one. Raises NotHere if there is no such test case here."""
+    case = json.loads(row.revision or "{}").get("testCase")
+    if case is None:
+        return None
+    machine = map_state_of(row.machine_arn)[0].rpartition(":")[2]
+    try:
+        return script_of_case(desk, machine, case)
+    except ApiError as error:
+        raise NotHere(f"it runs the test case {case!r}: {error}") from error
 
 
 def _given(

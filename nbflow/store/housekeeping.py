@@ -177,9 +177,8 @@ def _dispose(connection: Connection, ids: Sequence[int]) -> int | None:
     wanted = list(ids)
     while wanted:
         idle = select(_E.id, _E.arn).where(_E.id.in_(wanted), _NOBODYS).order_by(_E.id)
-        found = connection.execute(
-            idle.with_for_update(of=schema.executions)
-        ).all()  # nobody redrives it meanwhile
+        # nobody redrives them meanwhile
+        found = connection.execute(idle.with_for_update(of=schema.executions)).all()
         if len(found) < len(wanted):
             return None
         family += wanted

@@ -50,8 +50,11 @@ class SqlOwners(SqlTokens):
         rows = self._rows(select(schema.engines))
         return [(EngineRow(row.id, row.host, row.pid, row.born), row.until - now) for row in rows]
 
-    def left(self, alive: Collection[str], due: float | None = None, limit: int = 1000) -> list[ExecutionRow]:
-        query = EXECUTIONS.where(_OWNED, _E.owner.not_in(list(alive)), _E.map_run_arn.is_(None))
+    def left(
+        self, alive: Collection[str], due: float | None = None, limit: int = 1000, after: int = 0
+    ) -> list[ExecutionRow]:
+        nobodys = (_OWNED, _E.owner.not_in(list(alive)), _E.map_run_arn.is_(None))
+        query = EXECUTIONS.where(*nobodys, _E.id > after)
         if due is not None:
             query = query.where(or_(_E.asleep_until.is_(None), _E.asleep_until <= due, _told))
         return [ExecutionRow(**row._mapping) for row in self._rows(query.order_by(_E.id).limit(limit))]

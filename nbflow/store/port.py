@@ -214,8 +214,10 @@ class Ownership(Protocol):
         """Those that have not released their lease, each with the seconds that it has left (below 0: it is over)."""
         ...
 
-    def left(self, alive: Collection[str], due: float | None = None, limit: int = 1000) -> list[ExecutionRow]:
-        """Executions whose owner is none of those ``alive``, oldest first.
+    def left(
+        self, alive: Collection[str], due: float | None = None, limit: int = 1000, after: int = 0
+    ) -> list[ExecutionRow]:
+        """Executions whose owner is none of those ``alive``, oldest first, those ``after`` an id.
 
         With ``due``, those that are asleep are left out until that time, or until somebody tells them something. Never
         those that a Map Run has started: they belong to whoever has that.

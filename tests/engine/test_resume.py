@@ -8,7 +8,7 @@ import pytest
 
 from nbflow.engine.engine import Engine
 from nbflow.engine.lease import Lease
-from nbflow.engine.live import AlreadyExists, Script
+from nbflow.engine.live import AlreadyExists, Live, Script
 from nbflow.engine.turns import PAUSE
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
@@ -19,7 +19,7 @@ from nbflow.store.rows import ActivityRow
 from nbflow.tasks import function
 from nbflow.tasks.job import Outcome
 from tests.engine.test_engine import Desk, double, mapped, task
-from tests.engine.test_outside import activity, callback, claim, end, tell, tokens, turn
+from tests.engine.test_outside import activity, callback, claim, end, failing_once, tell, tokens, turn
 from tests.machine.driver import ACTIVITY, TASK
 
 Pair = tuple[Desk, Desk]
@@ -215,6 +215,34 @@ def test_an_activitys_task_stays_with_its_worker(pair: Pair) -> None:
     assert (two.row().status, two.row().output) == ("SUCCEEDED", "6")
 
 
+def test_what_came_meanwhile_is_taken_once_though_the_store_fails(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that is consumed twice would look like another engine's step."""
+    one, two = pair
+    one.start({"T": activity(HeartbeatSeconds=30)}, 5)
+    turn(one)
+    one.store.tell("arn:run", facts.encode(facts.Continue()))
+    taken = claim(one)
+    assert taken is not None
+    end(two, taken.token, facts.TaskSucceeded(0, 6))
+    two.engine.turn()  # has read the inbox up to here
+    resume(two)
+    started = two.engine._turns.outside.started
+
+    def away(live: Live, attempt: int) -> None:
+        monkeypatch.setattr(two.engine._turns.outside, "started", started)
+        raise StoreError("The store is locked.")
+
+    monkeypatch.setattr(two.engine._turns.outside, "started", away)
+    failing_once(monkeypatch, two, "append")
+    for _ in range(3):
+        turn(two)
+        two.clock.advance_to(two.clock.now() + PAUSE)
+        two.engine.turn()
+    assert (two.row().status, two.row().output) == ("SUCCEEDED", "6")
+
+
 def test_a_stop_that_nobody_heard_is_heard(pair: Pair) -> None:
     one, two = pair
     one.start({"T": task()}, 1, {"f": double})
@@ -358,3 +386,40 @@ def test_a_lease_is_released_with_its_engine(tmp_path: Path) -> None:
 def test_engines_differ(pair: Pair) -> None:
     engines: list[Engine] = [desk.engine for desk in pair]
     assert engines[0].id != engines[1].id
+
+
+def test_a_lease_that_is_held_while_it_is_released_stays(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    looks: list[None] = []
+
+    def wanted() -> bool:
+        if not looks:
+            lease.hold()  # by somebody who begins just now
+        looks.append(None)
+        return len(looks) > 1
+
+    lease = Lease(desk.store, wanted)
+    lease.hold()
+    lease.look()
+    assert [row.id for row, _ in desk.store.engines()] == [lease.row.id]
+    lease.close()
+    desk.engine.close()
+    desk.store.close()
+
+
+def test_an_engine_that_cannot_even_leave_releases_its_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path)
+    desk.start({"W": {"Type": "Wait", "Seconds": 60, "End": True}})
+    turn(desk)
+
+    def leave() -> None:
+        raise ValueError("our own mistake")
+
+    monkeypatch.setattr(desk.engine._turns, "leave", leave)
+    with pytest.raises(ValueError, match="our own mistake"):
+        desk.engine.close()
+    assert desk.store.engines() == []
+    desk.engine._watch.close()
+    desk.store.close()

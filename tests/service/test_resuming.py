@@ -2,21 +2,22 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nbflow.engine.live import Arrival
+from nbflow.engine.turns import PAUSE
 from nbflow.language.values import Json
 from nbflow.machine import facts
-from nbflow.service import nested
+from nbflow.service import nested, resuming
 from nbflow.service.arns import machine_arn
 from nbflow.service.executions import start_execution
 from nbflow.service.resuming import NotHere, Resumer, interrupted, keeper, why_not_here
 from nbflow.store.port import StoreError
-from nbflow.store.rows import ExecutionRow
+from nbflow.store.rows import Append, EngineRow, ExecutionRow
 from nbflow.tasks import function
 from nbflow.tasks.job import Code, Outcome
 from nbflow.testing import mock_config
@@ -104,21 +105,87 @@ def test_whoever_writes_in_between_is_looked_at_again(
     assert two.service.desk.halfway == set()
 
 
+def failing_once(monkeypatch: pytest.MonkeyPatch, office: Office, method: str) -> None:
+    really = getattr(office.store, method)
+
+    def away(*_: object) -> object:
+        monkeypatch.setattr(office.store, method, really)
+        raise StoreError("the disk is away.")
+
+    monkeypatch.setattr(office.store, method, away)
+
+
 def test_if_the_store_fails_halfway_it_is_tried_again(
     offices: tuple[Office, Office], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = offices
     row = left(one)
-
-    def away(*_: object) -> object:
-        raise StoreError("the disk is away.")
-
-    monkeypatch.setattr(two.store, "journal", away)
+    failing_once(monkeypatch, two, "journal")
     resumer = Resumer(two.service.desk)
     with pytest.raises(StoreError):
         resumer.look()
-    monkeypatch.undo()
     assert [each.arn for each in resumer.look()[0]] == [row.arn]
+
+
+def test_what_another_has_taken_over_meanwhile_is_left_to_it(
+    offices: tuple[Office, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = offices
+    row = left(one)
+    failing_once(monkeypatch, two, "journal")
+    with pytest.raises(StoreError):
+        two.service.resume(row)
+    half = two.store.execution(row.arn)
+    assert half is not None
+    assert keeper(two.service.desk, half) is None
+    two.store.hold(EngineRow("other:1:x", "elsewhere", 1, 1.0), 60.0)
+    assert two.store.take_over(row.arn, two.engine.id, "other:1:x")
+    assert Resumer(two.service.desk).look() == ([], {})
+    assert two.service.desk.halfway == set()
+
+
+def test_whoever_takes_over_is_alive(offices: tuple[Office, Office], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it is interrupted still, for others who look."""
+    one, two = offices
+    row = left(one)
+    alive: list[bool] = []
+    take_over = two.store.take_over
+
+    def look(arn: str, owner: str, new: str) -> bool:
+        alive.append(new in {engine.id for engine, _ in two.store.engines()})
+        return take_over(arn, owner, new)
+
+    monkeypatch.setattr(two.store, "take_over", look)
+    assert two.service.resume(row)
+    assert alive == [True]
+
+
+def test_all_are_found(offices: tuple[Office, Office], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest are perhaps such as cannot go on here."""
+    one, two = offices
+    arns = [left(one).arn for _ in range(3)]
+    one.store.release(one.engine.id)
+    monkeypatch.setattr(resuming, "PAGE", 2)
+    assert [row.arn for row in interrupted(two.service.desk)] == arns
+
+
+def test_a_start_that_was_refused_and_is_written_goes_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer of the database's server was lost."""
+    machine, append = office.machine(WAIT), office.store.append
+
+    def lost(batch: Sequence[Append]) -> list[bool]:
+        append(batch)
+        raise StoreError("the server has closed the connection.")
+
+    monkeypatch.setattr(office.store, "append", lost)
+    with pytest.raises(StoreError):
+        office.call("StartExecution", stateMachineArn=machine)
+    monkeypatch.undo()
+    office.clock.advance_to(office.clock.now() + PAUSE)
+    [resumed], _ = Resumer(office.service.desk).look()
+    assert office.engine.ended(resumed.arn) is not None
 
 
 def test_what_cannot_be_loaded_here_waits_and_is_told_once(
@@ -183,6 +250,8 @@ def test_without_its_test_case_it_does_not_really_do_anything(offices: tuple[Off
     revision = json.dumps({**json.loads(row.revision or "{}"), "testCase": "Case"})
     with pytest.raises(NotHere, match="it runs the test case 'Case'"):
         two.service.resume(replace(row, revision=revision))
+    assert two.store.execution(row.arn) == row, "others may go on with it"
+    assert "test case" in (why_not_here(two.service.desk, replace(row, revision=revision)) or "")
 
 
 # --- what has no owner who knows of it
