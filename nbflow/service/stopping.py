@@ -33,13 +33,12 @@ def stop(desk: Desk, row: ExecutionRow, error: str | None = None, cause: str | N
 
     It fails with AlreadyExists if another process was quicker with the next step of its execution.
     """
-    fact = facts.Stop(error, cause)
-    desk.engine.post(row.arn, fact)  # before the look: what has been told something does not leave the memory
-    ended = desk.engine.ended(row.arn)
-    if ended is None:
-        ended = _adopt(desk, row)
-        desk.engine.post(row.arn, fact)
-    return ended
+    while True:
+        ended = desk.engine.ended(row.arn) or _adopt(desk, row)
+        desk.engine.post(row.arn, facts.Stop(error, cause))
+        if ended.done() or desk.engine.ended(row.arn) is not None:
+            return ended
+        # Between the look and the word it has left the memory, and has not heard it.
 
 
 def end(desk: Desk, execution_arn: str, error: str | None = None, cause: str | None = None) -> ExecutionRow:
