@@ -20,6 +20,7 @@ from nbflow.artifacts.shelf import Shelf
 from nbflow.engine import sleepers
 from nbflow.engine.clock import SystemClock
 from nbflow.engine.engine import Engine
+from nbflow.engine.rows import bindings
 from nbflow.language import model
 from nbflow.language.validate import parse
 from nbflow.machine import Machine
@@ -68,7 +69,7 @@ class Bench:
         """Begin an execution, and return its ARN."""
         self._number += 1
         arn = f"arn:{self._number}"
-        row = ExecutionRow(arn, arn, "arn:m", digest("{}"), "RUNNING", input, 0.0)
+        row = ExecutionRow(arn, arn, "arn:m", digest("{}"), "RUNNING", input, 0.0, bindings=bindings(CODES))
         self.engine.start(row, definition, CODES, "", {})
         return arn
 

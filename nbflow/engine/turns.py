@@ -259,6 +259,9 @@ class Turns:
         self.outside.forget(
             [token for live in asleep if live.row.arn not in told for token in live.tokens.values()]
         )
+        if len(back) < len(asleep):
+            self._timers = [timer for timer in self._timers if timer[1] in self.live]
+            heapq.heapify(self._timers)
         return [live.row for live in back]
 
     def _wake(self) -> None:
