@@ -353,6 +353,9 @@ def show(
     step: Annotated[
         str | None, typer.Argument(metavar="STEP", help="A state's name, or NAME[3] for one item of a Map.")
     ] = None,
+    source: Annotated[
+        bool, typer.Option("--source", help="Of a step: print the function that does it, as it was then.")
+    ] = False,
     as_json: AsJson = False,
     store: Store = None,
 ) -> None:
@@ -367,7 +370,11 @@ def show(
 
     if step is not None:
         looked_at = _step(found, step)
-        if as_json:
+        if source:
+            if looked_at.source is None:
+                raise nf.NbflowError(f"step {looked_at.label} has no function whose text is known")
+            typer.echo(looked_at.source, nl=False)
+        elif as_json:
             _print_json({member: getattr(looked_at, member) for member in STEP_MEMBERS})
         else:
             display.show_step(_console(), looked_at)

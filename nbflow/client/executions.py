@@ -13,8 +13,10 @@ from nbflow.artifacts.shelf import Artifact
 from nbflow.artifacts.values import references, unpack
 from nbflow.client.connection import Connection, StoppedWaiting
 from nbflow.client.presentation import presenter
+from nbflow.engine.rebuilding import recorded_codes
 from nbflow.engine.rows import artifact_of
 from nbflow.errors import NbflowError
+from nbflow.language.validate import all_states
 from nbflow.language.values import ABSENT, Json
 from nbflow.machine.context import timestamp
 from nbflow.machine.history import Event
@@ -498,6 +500,19 @@ class Step:
         return "".join(
             self._execution.log_of(attempt.id) for visit in self._visits for attempt in visit.attempts
         )
+
+    @property
+    def source(self) -> str | None:
+        """The text of the function that does it, as it was when the run began or was last redriven; None if unknown."""
+        execution = self._execution
+        states = all_states(execution.connection.service.definition_of(execution.arn))
+        named = {
+            getattr(state, "resource", None)
+            for place, state in states
+            if place.endswith(f"/States/{self.name}")
+        }
+        codes = recorded_codes(execution.connection.store, execution.row)
+        return next((codes[name].source or None for name in named if name in codes), None)
 
     @property
     def map_run(self) -> dict[str, Json] | None:

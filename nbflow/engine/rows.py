@@ -60,7 +60,7 @@ def bindings(codes: Mapping[str, Code]) -> str:
 @lru_cache(256)
 def code_row(code: Code) -> CodeRow:
     """The content of the code, as the store remembers it."""
-    about = json.dumps({"sources": code.sources, "python": code.python})
+    about = json.dumps({"sources": code.sources, "source": code.source, "python": code.python})
     return CodeRow(code.sha256, code.kind, code.name, code.content, about)
 
 
@@ -68,7 +68,9 @@ def code_of(bound: Mapping[str, Json], row: CodeRow) -> Code:
     """The code that an execution and the store remember."""
     about = json.loads(row.about)
     sources = tuple((name, text) for name, text in about["sources"])
-    return Code(**bound, content=row.content, sources=sources, python=about["python"])
+    return Code(
+        **bound, content=row.content, sources=sources, source=about.get("source", ""), python=about["python"]
+    )
 
 
 def artifact_of(row: ArtifactRow) -> Artifact:

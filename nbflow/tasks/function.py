@@ -55,7 +55,17 @@ def pin(function: Callable[..., Any], name: str, *, keywords: bool) -> Code:
     code = getattr(inspect.unwrap(target), "__code__", None)  # a builtin or a callable object has none
     path = getattr(code, "co_filename", "")
     sha256 = hashlib.sha256(content).hexdigest()
-    return Code("function", name, sha256, content, keywords, path, sources=_sources(target), python=PYTHON)
+    return Code(
+        "function",
+        name,
+        sha256,
+        content,
+        keywords,
+        path,
+        sources=_sources(target),
+        source="" if code is None else _source(code),
+        python=PYTHON,
+    )
 
 
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -139,6 +149,15 @@ def _sources(target: Callable[..., Any]) -> tuple[tuple[str, str], ...]:
     names = dict.fromkeys(code.co_filename for code in codes if isinstance(code, CodeType))
     texts = ((name, "".join(linecache.getlines(name))) for name in names if not os.path.exists(name))
     return tuple((name, text) for name, text in texts if text)
+
+
+@functools.lru_cache(1000)
+def _source(code: CodeType) -> str:
+    """Of a function that was typed at a prompt there is none."""
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):
+        return ""
 
 
 def _global_names(code: CodeType) -> set[str]:

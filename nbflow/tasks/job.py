@@ -29,6 +29,8 @@ class Code:
     """Where it was read from, for people; a notebook runs in this file's folder."""
     sources: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """A function: the text of the cells that it comes from, by their file names, for tracebacks."""
+    source: str = field(default="", repr=False)
+    """A function: its text as it was, for people."""
     on: Place = ""
     """Where it wants to run; by default on Dask inside a Map or Parallel, else in the starter's process."""
     returns: str = ""

@@ -1,5 +1,6 @@
 """Executions, their results, their steps, and lists of them."""
 
+import inspect
 import signal
 import threading
 from collections.abc import Iterator
@@ -383,3 +384,11 @@ def test_a_page_belongs_to_its_search(connection: Connection) -> None:
     assert [each["name"] for each in second["executions"]] == ["r1"]
     with pytest.raises(nf.ApiError, match="Invalid Token"):
         connection.service.list_executions(max_results=1, next_token=token)
+
+
+def test_the_text_of_a_steps_function_is_kept(connection: Connection) -> None:
+    run = one(gated).start(gate="a")
+    assert run["Work"].source == inspect.getsource(gated)
+    GATES.open("a")
+    run.wait()
+    assert waiting().start()["Wait"].source is None
