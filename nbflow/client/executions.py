@@ -5,7 +5,7 @@ import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ from nbflow.machine.history import Event
 from nbflow.machine.records import Record, decode
 from nbflow.machine.trace import Trace, Visit, culprit
 from nbflow.service.arns import names_of
-from nbflow.store.rows import ExecutionRow
+from nbflow.store.rows import ExecutionRow, JournalRow
 
 if TYPE_CHECKING:
     from nbflow.client.flows import Flow
@@ -327,15 +327,13 @@ class Execution:
     def follow(self, *, pulse: bool = False) -> Iterator[list[Record]]:
         """The records as they become durable, from the first to the last, in batches; it ends with the execution.
 
-        With ``pulse``, there is an empty batch at each look that finds nothing.
+        With ``pulse``, there is an empty batch at each look that finds nothing. A store that fails is waited for.
         """
         step = -1
         while True:
-            over = (
-                self.status != "RUNNING"
-            )  # asked before the journal is read: nothing can come after its end
+            over, rows = self.connection.patiently(partial(self._news, step))
             batch: list[Record] = []
-            for row in self.connection.store.journal(self.arn, after=step):
+            for row in rows:
                 step = row.step
                 batch += decode(row.records, row.format)
             if batch or pulse:
@@ -344,6 +342,11 @@ class Execution:
                 return
             with suppress(TimeoutError):  # not over yet: look for more records
                 self.connection.wait(self.arn, _LOOK)
+
+    def _news(self, after: int) -> tuple[bool, list[JournalRow]]:
+        """Whether it has ended, and the steps after that one."""
+        over = self.status != "RUNNING"  # asked before the journal is read: nothing can come after its end
+        return over, list(self.connection.store.journal(self.arn, after=after))
 
     def artifacts(self, value: Json) -> dict[str, Artifact]:
         """The artifacts that a JSON value refers to, by hash."""
