@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -13,6 +13,7 @@ from nbflow.artifacts.shelf import Artifact
 from nbflow.artifacts.values import references, unpack
 from nbflow.client.connection import Connection, StoppedWaiting
 from nbflow.client.presentation import presenter
+from nbflow.drawing.words import status_word
 from nbflow.engine.rows import artifact_of
 from nbflow.errors import NbflowError
 from nbflow.language.values import ABSENT, Json
@@ -73,9 +74,14 @@ class Execution:
     def status(self) -> str:
         """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT.
 
-        RUNNING is also what a killed process leaves behind: ``nf.resume()`` goes on with it, ``stop()`` ends it.
+        RUNNING is also what a killed process leaves behind (``interrupted``).
         """
         return self.row.status
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it is RUNNING, and its process is no more: ``nf.resume()`` goes on with it, ``stop()`` ends it."""
+        return bool(self.connection.service.forsaken([self.row]))
 
     @property
     def started(self) -> datetime:
@@ -371,8 +377,9 @@ class Execution:
         """
         row = self.row
         step = self.failed if row.status == "FAILED" else None
+        lying = bool(self.connection.service.forsaken([row]))
         what = {
-            "RUNNING": "is running",
+            "RUNNING": f"is interrupted: {self.connection.how_to_resume(row)}" if lying else "is running",
             "SUCCEEDED": "succeeded",
             "FAILED": "failed" if step is None else f"failed in step {step.label}",
             "ABORTED": "was stopped",
@@ -385,7 +392,8 @@ class Execution:
 
     def __repr__(self) -> str:
         origin = f", {self.origin}" if self.origin else ""
-        return f"<nbflow execution {self.name} of {self.machine}: {self.status}{origin}>"
+        [status] = standing(self.connection, [self.row])
+        return f"<nbflow execution {self.name} of {self.machine}: {status}{origin}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What IPython prints of it: the states, and how they stand."""
@@ -400,8 +408,14 @@ class Execution:
         from nbflow.drawing.svg import svg
 
         board = self.board
-        title = heading(self.machine, self.name, board.trace, self.origin)
+        title = heading(self.machine, self.name, board.trace, self.origin, interrupted=self.interrupted)
         return static_html(svg(board.definition, board), rows_of(board.trace), title)
+
+
+def standing(connection: Connection, rows: Sequence[ExecutionRow]) -> list[str]:
+    """The status of each execution for people, who want to know whether it is interrupted."""
+    lying = connection.service.forsaken(rows)
+    return [status_word(row.status, interrupted=row.arn in lying) for row in rows]
 
 
 def _readable(cause: str | None) -> str:

@@ -46,6 +46,8 @@ class Followed:
         self.board = Board(execution.connection.service.definition_of(execution.arn))
         self.here = False
         """Whether it goes on in this process, so that the bus speaks of it."""
+        self.interrupted = False
+        """Whether nobody goes on with it: its process is no more."""
         self.failed = ""
         """The name of the state that made it fail."""
         self.error = ""
@@ -73,7 +75,7 @@ class Followed:
 
         Raises StoreError; then it is the next time that brings the news.
         """
-        before = None if self._behind else (self._read, self.here)
+        before = None if self._behind else (self._read, self.here, self.interrupted)
         self._behind = True
         connection, arn = self.execution.connection, self.execution.arn
         self.here = connection.engine.ended(arn) is not None  # asked first: its last step may come in between
@@ -82,7 +84,8 @@ class Followed:
                 self.board.add(record)
             self._read = row.step
         counted = self.execution.count(self.board)
-        news = counted or (self._read, self.here) != before
+        self.interrupted = not self.here and self.board.status == "RUNNING" and self.execution.interrupted
+        news = counted or (self._read, self.here, self.interrupted) != before
         if news and self.board.status not in ("PENDING", "RUNNING"):
             self.close()
             self._explain()
@@ -110,6 +113,7 @@ class Followed:
             "error": self.error,
             "failed": self.failed,
             "here": self.here,
+            "interrupted": self.interrupted,
             "now": now,
             "states": {name: _state_live(view) for name, view in board.states.items()},
             "taken": sorted(board.taken),

@@ -118,8 +118,25 @@ def test_a_run_of_another_process_is_looked_at(desk: Desk, tmp_path: Path, follo
     following.add(Execution(run.arn, other))  # type: ignore[arg-type]
     assert not following._is_heard()
     assert not following.runs[run.arn].live(0.0)["here"]
+    desk.store.hold(desk.engine._lease.row, 10.0)
+    following.turn()
+    assert not following.runs[run.arn].live(0.0)["interrupted"]
     desk.finish(1)
     assert following.turn() is None
+    other.close()
+
+
+def test_a_run_whose_process_is_no_more_is_said_to_be_interrupted(
+    desk: Desk, tmp_path: Path, following: Following
+) -> None:
+    run = desk.start(scope(List=task("list")))
+    other = Desk(tmp_path)
+    panel = Panel(following)
+    following.add(Execution(run.arn, other))  # type: ignore[arg-type]
+    desk.engine.close()
+    following.turn()
+    assert panel.live[run.arn]["interrupted"]
+    assert "RUNNING (interrupted)" in following.read(showing._static)[0]["text/plain"]
     other.close()
 
 
