@@ -379,7 +379,7 @@ def made(folder: Path) -> Path:
         raise NbflowError(
             f"the store's folder {folder} cannot be made: {error.strerror}; choose another with "
             "nf.connect('sqlite:///PATH'), --store or NBFLOW_URL"
-        ) from error
+        ) from None
     return folder
 
 
