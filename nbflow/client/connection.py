@@ -8,11 +8,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, TypeVar
 
 from nbflow.artifacts.shelf import Shelf
 from nbflow.client.presentation import presenter
@@ -26,6 +28,7 @@ from nbflow.service.arns import names_of
 from nbflow.service.desk import Limits
 from nbflow.service.service import Service
 from nbflow.store.opening import shown
+from nbflow.store.port import StoreError
 from nbflow.store.rows import ExecutionRow
 from nbflow.store.sql import open_store
 
@@ -37,6 +40,11 @@ _POLL: Final = 0.2
 
 INTERRUPTED: Final = 128 + 2
 """The exit code of a process that Ctrl-C ended (the shells' convention for SIGINT)."""
+
+_MOST_NAMES: Final = 5
+"""Executions that a word names; of the others it says how many they are."""
+
+Seen = TypeVar("Seen")
 
 
 class StoppedWaiting(KeyboardInterrupt):
@@ -82,6 +90,10 @@ class Connection:
         """Where words from the engine's threads belong: in a notebook, under the cell that has last started a run."""
         self._closed = False
         self._mentioned: set[tuple[str, str | None]] = set()
+        self._troubled = False
+        """Somebody who waits has been told that the store fails, and it has not answered since."""
+        self._said = False
+        """Whether it has been said what is left."""
 
     def _say(self, text: str) -> None:
         self.context.copy().run(say, text)  # a context of its own: two threads cannot be in one
@@ -97,14 +109,43 @@ class Connection:
         """Wait until the execution has ended. Raises TimeoutError after ``timeout`` seconds.
 
         If it does not run in this process, a word says so, once. It may be ended by another process in any case
-        (:meth:`Service.stop_execution`); so the store is looked at every now and then.
+        (:meth:`Service.stop_execution`); so the store is looked at every now and then. While the store fails, it is
+        waited for too, with a word.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        while self.row(arn).status == "RUNNING":
+        while True:
             left = _POLL if deadline is None else min(_POLL, deadline - time.monotonic())
+            try:
+                if self.row(arn).status != "RUNNING":
+                    return
+                if left > 0:
+                    self._wait_a_little(arn, left)
+                self._troubled = False
+            except StoreError as error:
+                self._bear(error)
+                time.sleep(max(left, 0))
             if left <= 0:
                 raise TimeoutError(f"execution {names_of(arn)[1]} has not ended within {timeout} s")
-            self._wait_a_little(arn, left)
+
+    def patiently(self, look: Callable[[], Seen]) -> Seen:
+        """What the store says to somebody who waits: while it fails, it is asked again, with one word."""
+        while True:
+            try:
+                seen = look()
+            except StoreError as error:
+                self._bear(error)
+                time.sleep(_POLL)
+            else:
+                self._troubled = False
+                return seen
+
+    def _bear(self, error: StoreError) -> None:
+        """The store fails while somebody waits: say so, once. Raises the error if the connection is closed."""
+        if self._closed:
+            raise error
+        if not self._troubled:
+            self._troubled = True
+            say(f"{error} It is waited for (Ctrl-C stops waiting)")
 
     def _wait_a_little(self, arn: str, seconds: float) -> None:
         ended = self._end_of(arn)
@@ -135,18 +176,24 @@ class Connection:
     async def ended(self, arn: str) -> None:
         """:meth:`wait` for coroutines: the event loop goes on meanwhile."""
         heard: asyncio.Future[None] | None = None
-        while self.row(arn).status == "RUNNING":
-            if heard is not None and heard.done():
-                heard = None  # it had ended, and has been redriven since
-            if heard is None and (ended := self._end_of(arn)) is not None:
-                heard = asyncio.wrap_future(ended)
-            if heard is None:
+        while True:
+            try:
+                if self.row(arn).status != "RUNNING":
+                    return
+                if heard is not None and heard.done():
+                    heard.result()  # raises why it does not go on here
+                    heard = None  # it had ended, and has been redriven since
+                if heard is None and (ended := self._end_of(arn)) is not None:
+                    heard = asyncio.wrap_future(ended)
+                self._troubled = False
+            except StoreError as error:
+                self._bear(error)
                 await asyncio.sleep(_POLL)
                 continue
-            await asyncio.wait({heard}, timeout=_POLL)  # whoever is cancelled here leaves ``ended`` alone
-            error = heard.exception() if heard.done() else None
-            if error is not None and self.row(arn).status == "RUNNING":
-                raise error
+            if heard is None:
+                await asyncio.sleep(_POLL)
+            else:
+                await asyncio.wait({heard}, timeout=_POLL)  # whoever is cancelled here leaves ``ended`` alone
 
     def _mention(self, arn: str) -> None:
         """Say who goes on with an execution that is not here; again, if that has changed."""
@@ -172,15 +219,18 @@ class Connection:
         return f"it cannot go on in this process: {missing}"
 
     def offer_to_resume(self) -> None:
-        """Say which executions are interrupted, if any are."""
-        rows = [row for row in self.service.interrupted() if row.status == "RUNNING"]
-        if rows:
-            names = _names([row.arn for row in rows])
-            said = "1 execution is" if len(rows) == 1 else f"{len(rows)} executions are"
-            them, chosen = ("it", "") if len(rows) == 1 else ("them", ", nf.resume(NAME) with one")
+        """Say which executions are interrupted, if any are. A store that cannot tell now is no reason to fail."""
+        try:
+            count, arns = self.store.forsaken(self.engine.alive(), _MOST_NAMES)
+        except StoreError as error:
+            say(f"{error} Whether executions are interrupted is not known")
+            return
+        if count:
+            said = "1 execution is" if count == 1 else f"{count:,} executions are"
+            them, chosen = ("it", "") if count == 1 else ("them", ", nf.resume(NAME) with one")
             say(
-                f"{said} interrupted (the process has ended): {names}. nf.resume() goes on with {them}{chosen}; "
-                "nbflow stop NAME ends one"
+                f"{said} interrupted (the process has ended): {_names(arns, count)}. nf.resume() goes on with "
+                f"{them}{chosen}; nbflow stop NAME ends one"
             )
 
     @property
@@ -193,26 +243,42 @@ class Connection:
         """The ARNs of the executions that were started here and have not ended, here or by another process."""
         return self.store.owned(self.engine.id)
 
+    @property
+    def left(self) -> list[str]:
+        """As ``running``; where the store cannot say that now, those of them that this process has in memory."""
+        try:
+            return self.running
+        except StoreError:
+            return self.engine.running
+
     def wait_for_all(self) -> None:
         """Wait until nothing that was started here runs any more, and say which executions did not succeed."""
-        for arn in self.running:
+        for arn in self.patiently(lambda: self.running):
             self.wait(arn)
-            row = self.row(arn)
+            row = self.patiently(partial(self.row, arn))
             if row.status != "SUCCEEDED":
                 say(
                     f"execution {row.name} {row.status}: {row.error or 'no error name'} (nbflow show {row.name})"
                 )
 
+    def say_what_is_left(self, left: list[str]) -> None:
+        """A word about what runs and is left as it is: once."""
+        if left and not self._said:
+            self._said = True
+            say(
+                f"left as last recorded: {_names(left)} (nbflow resume NAME goes on, nbflow stop NAME ends it)"
+            )
+
     def close(self) -> None:
         """Stop the engine and give the store back. What runs is left as it was last recorded; a word names it."""
-        running = self.running
+        self.say_what_is_left(
+            self.left
+        )  # first: it may take long to end what runs, and Ctrl-C may cut that short
         self._closed = True
-        self.engine.close()
-        self.store.close()
-        if running:
-            say(
-                f"left as last recorded: {_names(running)} (nbflow resume NAME goes on, nbflow stop NAME ends it)"
-            )
+        try:
+            self.engine.close()
+        finally:
+            self.store.close()
 
 
 def say(text: str) -> None:
@@ -220,9 +286,11 @@ def say(text: str) -> None:
     print(f"nbflow: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _names(arns: list[str]) -> str:
-    names = [names_of(arn)[1] for arn in arns[:5]]
-    return ", ".join(names) + (f" and {len(arns) - 5} more" if len(arns) > 5 else "")
+def _names(arns: list[str], count: int | None = None) -> str:
+    """The first names, and how many more there are: of ``count``, if these are not all."""
+    names = [names_of(arn)[1] for arn in arns[:_MOST_NAMES]]
+    more = (len(arns) if count is None else count) - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more else "")
 
 
 # --- the default connection
@@ -311,7 +379,7 @@ def made(folder: Path) -> Path:
         raise NbflowError(
             f"the store's folder {folder} cannot be made: {error.strerror}; choose another with "
             "nf.connect('sqlite:///PATH'), --store or NBFLOW_URL"
-        ) from error
+        ) from None
     return folder
 
 
@@ -366,11 +434,10 @@ def _at_exit() -> None:
     connection = _current
     if connection is None:
         return
-    running = connection.running
     try:
         if not presenter().waits_at_exit:
             connection.leaving = True
-        if running and not connection.leaving:
+        if not connection.leaving and (running := connection.left):
             say(
                 f"waiting for {len(running)} running execution(s): {_names(running)} (Ctrl-C leaves them as recorded)"
             )
@@ -379,11 +446,17 @@ def _at_exit() -> None:
         connection.leaving = True
     except NbflowError as error:
         say(str(error))
+
+    def cut_short(*_: object) -> None:
+        connection.say_what_is_left(connection.engine.running)
+        os._exit(connection.exit_code)
+
     # From now on, Ctrl-C is to end what takes so long, such as a cluster that closes.
-    before = signal.signal(signal.SIGINT, lambda *_: os._exit(connection.exit_code))
+    before = signal.signal(signal.SIGINT, cut_short)
     try:
+        ends_now = connection.leaving and bool(connection.left)
         disconnect()
-        if running and connection.leaving:
+        if ends_now:
             _end_now(connection.exit_code)
     finally:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from nbflow.client.executions import Execution, Step
+from nbflow.client.executions import Execution, Step, standing
 from nbflow.language.values import Json
 from nbflow.machine.context import timestamp
 from nbflow.machine.history import Event
@@ -50,7 +50,7 @@ def when(at: float) -> str:
 
 def coloured(status: str) -> str:
     """A status in its colour."""
-    return f"[{_COLOURS.get(status, 'red')}]{status}[/]"
+    return f"[{_COLOURS.get(status.partition(' ')[0], 'red')}]{status}[/]"
 
 
 def line(visit: Visit, *, stopping: bool = False) -> str:
@@ -104,18 +104,20 @@ _WIDE: Final = Console(width=10_000)
 
 def runs(executions: Iterable[Execution]) -> Table:
     """``nbflow list``."""
+    listed = list(executions)
+    rows = [run.row for run in listed]
+    statuses = standing(listed[0].connection, rows) if listed else []
     return table(
         (
             (
                 row.name,
                 run.machine,
-                coloured(row.status),
+                coloured(status),
                 when(row.started_at),
                 "" if row.stopped_at is None else f"{row.stopped_at - row.started_at:.1f}",
                 escape(row.error or ""),
             )
-            for run in executions
-            for row in [run.row]
+            for run, row, status in zip(listed, rows, statuses, strict=True)
         ),
         *("execution", "machine", "status", "started (UTC)", "seconds", "error"),
     )
@@ -146,9 +148,10 @@ def _detail(event: Event) -> str:
 def show_execution(console: Console, run: Execution) -> None:
     """``nbflow show RUN``: the steps, input and output, or how it ended."""
     row = run.row
+    [status] = standing(run.connection, [row])
     put(
         console,
-        f"[bold]{run.name}[/] of {run.machine}: {coloured(row.status)}, started {when(row.started_at)} UTC",
+        f"[bold]{run.name}[/] of {run.machine}: {coloured(status)}, started {when(row.started_at)} UTC",
     )
     put(console, f"[dim]{run.arn}[/]")
     if run.origin:
@@ -157,7 +160,7 @@ def show_execution(console: Console, run: Execution) -> None:
     trace = run.trace
     for each in tree(trace.visits, stopping=partial(run.is_stopping, trace)):
         put(console, each)
-    if row.status == "RUNNING" and run.connection.service.keeper(row) is None:
+    if status != row.status:
         put(console, f"[yellow]interrupted[/]: {escape(run.connection.how_to_resume(row))}")
     show_value(console, "input", json.loads(row.input))
     if row.output is not None:

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from nbflow.artifacts.values import references, unpack
 from nbflow.client.connection import Connection, StoppedWaiting
 from nbflow.client.presentation import presenter
 from nbflow.engine.rebuilding import recorded_codes
+from nbflow.drawing.words import status_word
 from nbflow.engine.rows import artifact_of
 from nbflow.errors import NbflowError
 from nbflow.language.validate import all_states
@@ -23,7 +24,7 @@ from nbflow.machine.history import Event
 from nbflow.machine.records import Record, decode
 from nbflow.machine.trace import Trace, Visit, culprit
 from nbflow.service.arns import names_of
-from nbflow.store.rows import ExecutionRow
+from nbflow.store.rows import ExecutionRow, JournalRow
 
 if TYPE_CHECKING:
     from nbflow.client.flows import Flow
@@ -75,9 +76,14 @@ class Execution:
     def status(self) -> str:
         """RUNNING, SUCCEEDED, FAILED, ABORTED or TIMED_OUT.
 
-        RUNNING is also what a killed process leaves behind: ``nf.resume()`` goes on with it, ``stop()`` ends it.
+        RUNNING is also what a killed process leaves behind (``interrupted``).
         """
         return self.row.status
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it is RUNNING, and its process is no more: ``nf.resume()`` goes on with it, ``stop()`` ends it."""
+        return bool(self.connection.service.forsaken([self.row]))
 
     @property
     def started(self) -> datetime:
@@ -329,15 +335,13 @@ class Execution:
     def follow(self, *, pulse: bool = False) -> Iterator[list[Record]]:
         """The records as they become durable, from the first to the last, in batches; it ends with the execution.
 
-        With ``pulse``, there is an empty batch at each look that finds nothing.
+        With ``pulse``, there is an empty batch at each look that finds nothing. A store that fails is waited for.
         """
         step = -1
         while True:
-            over = (
-                self.status != "RUNNING"
-            )  # asked before the journal is read: nothing can come after its end
+            over, rows = self.connection.patiently(partial(self._news, step))
             batch: list[Record] = []
-            for row in self.connection.store.journal(self.arn, after=step):
+            for row in rows:
                 step = row.step
                 batch += decode(row.records, row.format)
             if batch or pulse:
@@ -346,6 +350,11 @@ class Execution:
                 return
             with suppress(TimeoutError):  # not over yet: look for more records
                 self.connection.wait(self.arn, _LOOK)
+
+    def _news(self, after: int) -> tuple[bool, list[JournalRow]]:
+        """Whether it has ended, and the steps after that one."""
+        over = self.status != "RUNNING"  # asked before the journal is read: nothing can come after its end
+        return over, list(self.connection.store.journal(self.arn, after=after))
 
     def artifacts(self, value: Json) -> dict[str, Artifact]:
         """The artifacts that a JSON value refers to, by hash."""
@@ -370,8 +379,9 @@ class Execution:
         """
         row = self.row
         step = self.failed if row.status == "FAILED" else None
+        lying = bool(self.connection.service.forsaken([row]))
         what = {
-            "RUNNING": "is running",
+            "RUNNING": f"is interrupted: {self.connection.how_to_resume(row)}" if lying else "is running",
             "SUCCEEDED": "succeeded",
             "FAILED": "failed" if step is None else f"failed in step {step.label}",
             "ABORTED": "was stopped",
@@ -384,7 +394,8 @@ class Execution:
 
     def __repr__(self) -> str:
         origin = f", {self.origin}" if self.origin else ""
-        return f"<nbflow execution {self.name} of {self.machine}: {self.status}{origin}>"
+        [status] = standing(self.connection, [self.row])
+        return f"<nbflow execution {self.name} of {self.machine}: {status}{origin}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What IPython prints of it: the states, and how they stand."""
@@ -399,8 +410,14 @@ class Execution:
         from nbflow.drawing.svg import svg
 
         board = self.board
-        title = heading(self.machine, self.name, board.trace, self.origin)
+        title = heading(self.machine, self.name, board.trace, self.origin, interrupted=self.interrupted)
         return static_html(svg(board.definition, board), rows_of(board.trace), title)
+
+
+def standing(connection: Connection, rows: Sequence[ExecutionRow]) -> list[str]:
+    """The status of each execution for people, who want to know whether it is interrupted."""
+    lying = connection.service.forsaken(rows)
+    return [status_word(row.status, interrupted=row.arn in lying) for row in rows]
 
 
 def _readable(cause: str | None) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nbflow.client.connection import current
 from nbflow.client.executions import Execution
+from nbflow.drawing.words import status_word
 from nbflow.service.arns import machine_arn
 from nbflow.service.executions import Search
 from nbflow.service.parameters import MOST_RESULTS
@@ -25,16 +26,18 @@ class Executions(list[Execution]):
     """A list of executions that is shown as a table."""
 
     def df(self) -> "pd.DataFrame":
-        """One row an execution: machine, name, status, started (UTC), seconds, error."""
+        """One row an execution: machine, name, status, interrupted (or not), started (UTC), seconds, error."""
         import pandas as pd
 
         rows = [run.row for run in self]
+        lying = self[0].connection.service.forsaken(rows) if self else set()
         ends = [(row.started_at, row.stopped_at) for row in rows]
         return pd.DataFrame(
             {
                 "machine": [run.machine for run in self],
                 "name": [row.name for row in rows],
                 "status": [row.status for row in rows],
+                "interrupted": pd.Series([row.arn in lying for row in rows], dtype=bool),
                 "started": pd.to_datetime([row.started_at for row in rows], unit="s", utc=True),
                 "seconds": pd.Series(
                     [None if end is None else end - start for start, end in ends], dtype=float
@@ -46,7 +49,9 @@ class Executions(list[Execution]):
     def _table(self) -> "pd.DataFrame":
         """For people: times to the second, nothing where there is nothing."""
         frame = self.df()
-        return frame.assign(
+        flags = zip(frame["status"], frame["interrupted"], strict=True)
+        return frame.drop(columns="interrupted").assign(
+            status=[status_word(status, interrupted=flag) for status, flag in flags],
             started=frame["started"].dt.strftime("%Y-%m-%d %H:%M:%S"),
             seconds=["" if at != at else f"{at:.1f}" for at in frame["seconds"]],
             error=frame["error"].fillna(""),

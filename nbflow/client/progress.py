@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import nullcontext
+from functools import partial
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +20,8 @@ def watch(execution: Execution, console: Console | None = None, *, redrive: int 
     Ctrl-C stops watching, not the execution.
     """
     console = console or Console(file=sys.stderr)
-    trace = Trace(execution.connection.service.definition_of(execution.arn))
+    connection = execution.connection
+    trace = Trace(connection.patiently(partial(connection.service.definition_of, execution.arn)))
     columns = (
         TextColumn("  [cyan]…[/] {task.description}"),
         BarColumn(bar_width=30),
@@ -54,7 +56,10 @@ def _count(execution: Execution, trace: Trace, progress: Progress, bars: dict[in
     """Move the bar of a Map Run: its children remember how they end, and not this execution."""
     for visit in trace.visits[-1:]:
         if visit.map_run is not None and visit.exited_at is None:
-            visit.counted, visit.total = execution.connection.service.map_run_progress(visit.map_run)
+            connection, arn = execution.connection, visit.map_run
+            visit.counted, visit.total = connection.patiently(
+                partial(connection.service.map_run_progress, arn)
+            )
             if visit.total:
                 _move(visit, progress, bars)
 

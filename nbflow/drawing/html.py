@@ -85,14 +85,14 @@ def _message(cause: str) -> str:
     return message if isinstance(message, str) else cause
 
 
-def heading(machine: str, run: str, trace: Trace, origin: str = "") -> str:
+def heading(machine: str, run: str, trace: Trace, origin: str = "", *, interrupted: bool = False) -> str:
     """A run in a line: ``report · run-1 · SUCCEEDED in 8.2 s · started 2026-01-31 12:00:00 UTC``.
 
-    ``origin``: of a fork, where it comes from.
+    ``origin``: of a fork, where it comes from. ``interrupted``: nobody goes on with it.
     """
     state = trace.run
     took = "" if state.stopped_at is None else f" in {words.duration(state.stopped_at - state.started_at)}"
-    parts = [machine, run, f"{state.status}{took}"]
+    parts = [machine, run, f"{words.status_word(state.status, interrupted=interrupted)}{took}"]
     if state.started_at:
         parts.append(f"started {datetime.fromtimestamp(state.started_at, UTC):%Y-%m-%d %H:%M:%S} UTC")
     if origin:

@@ -24,6 +24,11 @@ _EM: Final = {
 """Widths of characters that are far from the usual, in ems of the bold face of a wide system font (DejaVu Sans)."""
 
 
+def status_word(status: str, *, interrupted: bool) -> str:
+    """The status of a run for people: RUNNING says nothing of whether anybody goes on with it."""
+    return f"{status} (interrupted)" if interrupted else status
+
+
 def width_of(text: str, size: float = TITLE_SIZE) -> float:
     """About how many pixels wide a text is, at a font size in pixels; rather too wide than too narrow."""
     return sum(map(_em, text)) * size

@@ -88,6 +88,8 @@ class Turns:
         """Inbox rows that have changed nothing, and how many steps their executions had then."""
         self._unsettled: list[tuple[str, Arrival]] = []
         """Ends of tasks that the store has refused."""
+        self._deaf = False
+        """The store does not tell what comes from outside, and a word has said so."""
 
     def put(self, execution: str, arrival: Arrival) -> None:
         """Something has happened to an execution. From any thread."""
@@ -321,9 +323,12 @@ class Turns:
             if self._unheard:
                 self._store.forget_unheard(self._unheard)
                 self._unheard = {}
+            self._deaf = False
         except StoreError as error:
             self.outside.changed = True
-            _log.warning("%s What comes from outside is looked for again.", error)
+            if not self._deaf:
+                _log.warning("%s What comes from outside is looked for again.", error)
+            self._deaf = True
             self._paused_until = self._clock.now() + PAUSE
 
     def _settle(self, live: Live, arrival: Arrival, token: str) -> None:

@@ -12,7 +12,7 @@ only sets an event.
 import contextvars
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 from nbflow.client.executions import Execution
@@ -46,11 +46,15 @@ class Followed:
         self.board = Board(execution.connection.service.definition_of(execution.arn))
         self.here = False
         """Whether it goes on in this process, so that the bus speaks of it."""
+        self.interrupted = False
+        """Whether nobody goes on with it: its process is no more."""
         self.failed = ""
         """The name of the state that made it fail."""
         self.error = ""
         self._read = -1
         """The last step that was read."""
+        self._behind = True
+        """Its last look was cut short: there is news, or more to look at."""
         arn = execution.arn
         self.close = execution.connection.engine.bus.subscribe(
             lambda of, records: wake() if of == arn else None
@@ -59,7 +63,7 @@ class Followed:
 
     @property
     def ended(self) -> bool:
-        return self.board.status not in ("PENDING", "RUNNING")
+        return self.board.status not in ("PENDING", "RUNNING") and not self._behind
 
     @property
     def outdated(self) -> bool:
@@ -67,8 +71,12 @@ class Followed:
         return self.ended and self.execution.redrives > self.board.trace.run.redrives
 
     def catch_up(self) -> bool:
-        """Take in what the journal has since the last time. Returns whether there is any news. Raises StoreError."""
-        before = self._read, self.here
+        """Take in what the journal has since the last time. Returns whether there is any news.
+
+        Raises StoreError; then it is the next time that brings the news.
+        """
+        before = None if self._behind else (self._read, self.here, self.interrupted)
+        self._behind = True
         connection, arn = self.execution.connection, self.execution.arn
         self.here = connection.engine.ended(arn) is not None  # asked first: its last step may come in between
         for row in connection.store.journal(arn, after=self._read):
@@ -76,10 +84,12 @@ class Followed:
                 self.board.add(record)
             self._read = row.step
         counted = self.execution.count(self.board)
-        news = counted or (self._read, self.here) != before
-        if news and self.ended:
+        self.interrupted = not self.here and self.board.status == "RUNNING" and self.execution.interrupted
+        news = counted or (self._read, self.here, self.interrupted) != before
+        if news and self.board.status not in ("PENDING", "RUNNING"):
             self.close()
             self._explain()
+        self._behind = False
         return news
 
     def _explain(self) -> None:
@@ -103,6 +113,7 @@ class Followed:
             "error": self.error,
             "failed": self.failed,
             "here": self.here,
+            "interrupted": self.interrupted,
             "now": now,
             "states": {name: _state_live(view) for name, view in board.states.items()},
             "taken": sorted(board.taken),
@@ -212,7 +223,8 @@ Read = TypeVar("Read")
 class Following:
     """Runs that are followed together, until the last one has ended, and who is told of them.
 
-    Whatever goes wrong ends the following, with a word in ``problem``; it never reaches a run.
+    A store that fails is looked at again, with a word in the log. Whatever else goes wrong ends the following, with a
+    word in ``problem``; it never reaches a run.
     """
 
     def __init__(self, start: Start = in_a_thread) -> None:
@@ -221,6 +233,8 @@ class Following:
         self.listeners: list[News] = []
         self.problem = ""
         """Why nothing is followed any more, in words."""
+        self._troubled = False
+        """The store has failed, and has not answered since."""
         self._fresh: list[Followed] = []
         """Those that nobody has heard of yet."""
         self._boards = threading.RLock()
@@ -264,7 +278,7 @@ class Following:
             with self._boards:
                 fresh, self._fresh = self._fresh, []
                 older = [run for run in self.runs.values() if not run.ended and run not in fresh]
-                changed = [run for run in older if run.catch_up()] + fresh
+                changed = [*self._changed(older), *fresh]
             if changed:
                 self._tell(changed)
         except Exception as error:  # noqa: BLE001  # a picture of a run must not harm it, nor fill the log
@@ -272,6 +286,18 @@ class Following:
         if self.ended:
             return None
         return rest_after(sum(run.size for run in self.runs.values())) if changed else 0.0
+
+    def _changed(self, runs: Sequence[Followed]) -> Iterator[Followed]:
+        """Those of which there is news; where the store fails, those before it did."""
+        try:
+            for run in runs:
+                if run.catch_up():
+                    yield run
+            self._troubled = False
+        except StoreError as error:
+            if not self._troubled:
+                _log.warning("%s It is looked at again.", error)
+            self._troubled = True
 
     def let_go(self) -> None:
         """Follow nothing any more."""

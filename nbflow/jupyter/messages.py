@@ -65,6 +65,8 @@ class RunLive(TypedDict):
     """The name of the state that made it fail, or ""."""
     here: bool
     """Whether it goes on in this kernel's process."""
+    interrupted: bool
+    """Whether nobody goes on with it: its process is no more."""
     now: float
     """When this was written down: the front end learns the difference between the two clocks from it."""
     states: dict[str, StateLive]

@@ -8,8 +8,8 @@
  * @typedef {{run: string, machine: string, name: string, origin: string, picture: string}} RunHead
  * @typedef {{status: string, entered: ?number, exited: ?number, visits: number, running: number, succeeded: number,
  *   failed: number, total: number, done: number, items: string}} StateLive
- * @typedef {{status: string, started: number, stopped: ?number, error: string, failed: string, here: boolean, now: number,
- *   states: Object<string, StateLive>, taken: Array<[string, string]>}} RunLive
+ * @typedef {{status: string, started: number, stopped: ?number, error: string, failed: string, here: boolean,
+ *   interrupted: boolean, now: number, states: Object<string, StateLive>, taken: Array<[string, string]>}} RunLive
  * @typedef {{state: string, item: ?number, items: string}} MapItem
  */
 
@@ -182,9 +182,10 @@ class Row {
   draw(live, now) {
     const over = isOver(live.status);
     const gone = this.view.gone && !over;
-    badge(this.badge, live.status, gone ? `${word(live.status)}, when last heard of` : word(live.status));
+    const standing = gone ? ", when last heard of" : live.interrupted ? " (interrupted)" : "";
+    badge(this.badge, live.status, `${word(live.status)}${standing}`);
     say(this.time, over ? elapsed(live.stopped - live.started) : gone ? "" : ticking(now - live.started));
-    say(this.word, this.words(over, live.here));
+    say(this.word, this.words(over, live));
     say(this.stop, this.stopping ? "stopping…" : "Stop");
     this.stop.disabled = Boolean(this.stopping);
     show(this.stop, !over && !gone);
@@ -196,7 +197,7 @@ class Row {
     this.choose.setAttribute("aria-expanded", String(chosen));
   }
 
-  words(over, here) {
+  words(over, live) {
     if (over) return "";
     if (this.view.gone) {
       return `The kernel has gone: in a new one, nf.resume("${this.head.name}") goes on with this run, if it has not ended.`;
@@ -205,7 +206,8 @@ class Row {
       return "The kernel is busy with a cell: it will stop when that lets it.";
     }
     if (this.trouble) return this.trouble;
-    if (here) return "";
+    if (live.here) return "";
+    if (live.interrupted) return `Its process has ended: nf.resume("${this.head.name}") goes on with it, Stop ends it.`;
     const more = `If its process has gone, nf.resume("${this.head.name}") goes on with it.`;
     return `It does not go on in this kernel: this is what was recorded of it. ${more}`;
   }

@@ -162,7 +162,8 @@ def _picture(run: Followed, now: float) -> str:
 
 def _title(run: Followed) -> str:
     """A run in a line, with what made it fail; or when it was last seen to go on, for then nobody renews this."""
-    line = heading(run.execution.machine, run.execution.name, run.board.trace, run.execution.origin)
+    of = run.execution
+    line = heading(of.machine, of.name, run.board.trace, of.origin, interrupted=run.interrupted)
     if not run.ended:
         return f"{line} · seen {timestamp(time.time())[11:19]} UTC"
     return f"{line} · {run.error}" if run.error else line

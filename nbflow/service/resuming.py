@@ -6,6 +6,7 @@ the execution waits as it is, and the reason is told: another process may be abl
 """
 
 import json
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from nbflow.engine.live import AlreadyExists, Script
@@ -73,9 +74,28 @@ def _astray(desk: Desk) -> list[ExecutionRow]:
 
 def keeper(desk: Desk, row: ExecutionRow) -> str | None:
     """The process that goes on with an execution, in words; None if it is interrupted, or over."""
+    return _keeper(desk, row, desk.engine.alive())
+
+
+def forsaken(desk: Desk, rows: Iterable[ExecutionRow]) -> set[str]:
+    """The ARNs of those of the executions that are RUNNING and interrupted. The store is asked once who is alive."""
+    running = [row for row in rows if row.status == "RUNNING"]
+    if not running:
+        return set()
+    alive = desk.engine.alive()
+    keepers: dict[str, str | None] = {}
+    """Of the children of a Map Run, by its ARN: they have the same."""
+    for row in running:
+        key = row.map_run_arn or row.arn
+        if key not in keepers:
+            keepers[key] = _keeper(desk, row, alive)
+    return {row.arn for row in running if keepers[row.map_run_arn or row.arn] is None}
+
+
+def _keeper(desk: Desk, row: ExecutionRow, alive: Collection[str]) -> str | None:
     whose = _whose(desk, row)
     owner = whose.owner
-    if owner is None or owner not in desk.engine.alive():
+    if owner is None or owner not in alive:
         return None
     lost = desk.halfway | desk.engine.astray
     if owner == desk.engine.id and whose.arn in lost and desk.engine.ended(whose.arn) is None:

@@ -1,6 +1,6 @@
 """The front desk as one object: AWS's actions by their names, and what Python callers need beside them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -161,6 +161,10 @@ class Service:
     def keeper(self, row: ExecutionRow) -> str | None:
         """:func:`nbflow.service.resuming.keeper`"""
         return resuming.keeper(self.desk, row)
+
+    def forsaken(self, rows: Iterable[ExecutionRow]) -> set[str]:
+        """:func:`nbflow.service.resuming.forsaken`"""
+        return resuming.forsaken(self.desk, rows)
 
     def fork_execution(
         self,

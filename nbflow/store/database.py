@@ -118,11 +118,11 @@ class Database(ABC):
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turns the database's errors into StoreError."""
+        """Turns the database's errors into StoreError, which has their text: a reader needs no traceback of theirs."""
         try:
             yield
         except self.errors as error:
-            raise self.explain(error) from error
+            raise self.explain(error) from None
 
     @abstractmethod
     def prepare(self, connection: Connection) -> None:

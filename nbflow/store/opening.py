@@ -60,7 +60,7 @@ def _database(url: str, busy_timeout: float) -> Database:
         except ImportError as error:
             raise StoreError(
                 f"The store {shown(url)} needs psycopg ({error}). Install it: pip install 'nbflow[postgres]'."
-            ) from error
+            ) from None
         return PostgresDatabase(parsed.set(drivername=_POSTGRESQL[1]), shown(url), busy_timeout=busy_timeout)
     raise StoreError(
         f"{shown(url)!r} is not the URL of a store. Give sqlite:///PATH, such as sqlite:///.nbflow/store.db,"

@@ -33,6 +33,11 @@ _mine = update(schema.executions).where(_E.owner == bindparam("of_owner"))
 _SLEEP: Final = compiled(_mine.where(_E.arn == bindparam("of_arn")), ("asleep_until",))
 
 
+def _nobodys(alive: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """Whose owner is none of those alive."""
+    return _OWNED, _E.owner.not_in(list(alive)), _E.map_run_arn.is_(None)
+
+
 class SqlOwners(SqlTokens):
     """A :class:`nbflow.store.port.Ownership` over an open, migrated database."""
 
@@ -53,11 +58,16 @@ class SqlOwners(SqlTokens):
     def left(
         self, alive: Collection[str], due: float | None = None, limit: int = 1000, after: int = 0
     ) -> list[ExecutionRow]:
-        nobodys = (_OWNED, _E.owner.not_in(list(alive)), _E.map_run_arn.is_(None))
-        query = EXECUTIONS.where(*nobodys, _E.id > after)
+        query = EXECUTIONS.where(*_nobodys(alive), _E.id > after)
         if due is not None:
             query = query.where(or_(_E.asleep_until.is_(None), _E.asleep_until <= due, _told))
         return [ExecutionRow(**row._mapping) for row in self._rows(query.order_by(_E.id).limit(limit))]
+
+    def forsaken(self, alive: Collection[str], most: int) -> tuple[int, list[str]]:
+        running = (*_nobodys(alive), _E.status == "RUNNING")
+        [[count]] = self._rows(select(func.count()).select_from(schema.executions).where(*running))
+        oldest = select(_E.arn).where(*running).order_by(_E.id).limit(most)
+        return count, [row.arn for row in self._rows(oldest)] if count else []
 
     def take_over(self, arn: str, owner: str, new: str) -> bool:
         taken = update(schema.executions).where(_E.arn == arn, _E.owner == owner)

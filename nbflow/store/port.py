@@ -224,6 +224,10 @@ class Ownership(Protocol):
         """
         ...
 
+    def forsaken(self, alive: Collection[str], most: int) -> tuple[int, list[str]]:
+        """How many of those that ``left`` answers are RUNNING; and the ARNs of the oldest of these, at most so many."""
+        ...
+
     def take_over(self, arn: str, owner: str, new: str) -> bool:
         """Make an execution a new owner's, and awake. False: it is not, or no longer, the ``owner``'s."""
         ...

@@ -192,7 +192,7 @@ class PostgresDatabase(Database):
                 if not writer.connection.closed:
                     raise
                 if writer.committing or attempt > 1:
-                    raise ConnectionLost(str(self.explain(error)), doubtful=writer.committing) from error
+                    raise ConnectionLost(str(self.explain(error)), doubtful=writer.committing) from None
 
     def _writer(self) -> psycopg.Connection:
         """The connection that is held for batches."""
@@ -207,7 +207,7 @@ class PostgresDatabase(Database):
         try:
             self._held = self.engine.raw_connection()
         except self.errors as error:
-            raise ConnectionLost(str(self.explain(error)), doubtful=False) from error
+            raise ConnectionLost(str(self.explain(error)), doubtful=False) from None
         return _connection(self._held.driver_connection)
 
     def changes(self) -> int:

@@ -212,9 +212,9 @@ class SqlStore(SqlHousekeeping):
             raise StoreError(
                 f"A step was appended to an execution that the store {self._place} does not know:"
                 f" the first Append of an execution must carry `opened` ({error})."
-            ) from error
+            ) from None
         except self._database.errors as error:
-            raise self._database.explain(error) from error
+            raise self._database.explain(error) from None
         if self._doubtful:
             self._doubtful -= {(append.execution, append.step) for append in batch}
         return [append.execution not in lost for append in batch]

@@ -71,7 +71,7 @@ class SqliteDatabase(Database):
             raise StoreError(
                 f"The folder of the store {place} cannot be made ({error.strerror}): {error.filename}."
                 " Choose a path in a folder that can be written."
-            ) from error
+            ) from None
         engine = create_engine(
             make_url("sqlite://").set(database=place),
             isolation_level="AUTOCOMMIT",

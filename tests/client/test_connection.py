@@ -1,8 +1,11 @@
 """Where the store lies, what the default connection is, and waiting."""
 
+import asyncio
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,15 +217,118 @@ def test_waiting_for_all_says_which_did_not_succeed(
     assert capsys.readouterr().err == "nbflow: execution patient ABORTED: Enough (nbflow show patient)\n"
 
 
-def test_what_has_been_stopped_is_not_offered_to_be_resumed(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_what_is_interrupted_is_counted_and_some_of_it_named(
+    connection: Connection, elsewhere: Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its process has only not heard from all of its tasks."""
-    row = waiting().start().row
-    for status, words in (("ABORTED", 0), ("RUNNING", 1)):
-        monkeypatch.setattr(connection.service, "interrupted", lambda: [replace(row, status=status)])  # noqa: B023
-        connection.offer_to_resume()
-        assert capsys.readouterr().err.count("1 execution is interrupted") == words
+    for number in range(7):
+        waiting().start(execution_name=f"run-{number}")
+    elsewhere.offer_to_resume()
+    assert capsys.readouterr().err == ""
+    connection.store.release(connection.engine.id)  # as if that process were no more
+    elsewhere.offer_to_resume()
+    said = capsys.readouterr().err
+    assert "7 executions are interrupted (the process has ended): run-0, run-1" in said
+    assert "run-4 and 2 more" in said
+
+
+def test_what_has_been_stopped_is_not_offered_to_be_resumed(
+    connection: Connection, elsewhere: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting().start().stop()
+    connection.store.release(connection.engine.id)
+    elsewhere.offer_to_resume()
+    assert capsys.readouterr().err == ""
+
+
+# --- a store that fails for a while
+
+
+class Failing:
+    """A store's method that fails some times, and then works."""
+
+    def __init__(self, really: Callable[..., Any], times: int) -> None:
+        self.really = really
+        self.left = times
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.left -= 1
+        if self.left >= 0:
+            raise nf.StoreError("The store is away.")
+        return self.really(*arguments, **named)
+
+
+@pytest.fixture
+def fails(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """Lets a method of the store fail some times. Whoever waits, looks again soon."""
+    monkeypatch.setattr(module, "_POLL", 0.001)
+
+    def let_fail(method: str, times: int) -> None:
+        monkeypatch.setattr(connection.store, method, Failing(getattr(connection.store, method), times))
+
+    return let_fail
+
+
+def test_who_waits_for_a_run_waits_for_the_store_with_one_word(
+    fails: Callable[[str, int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = one(gated).start(gate="a")
+    GATES.reached("a")
+    fails("execution", 3)
+    GATES.open("a")
+    assert run.result() == {"gate": "a"}
+    assert capsys.readouterr().err.count("The store is away. It is waited for (Ctrl-C stops waiting)") == 1
+
+
+def test_so_does_who_awaits_it(fails: Callable[[str, int], None], capsys: pytest.CaptureFixture[str]) -> None:
+    run = one(gated).start(gate="a")
+    GATES.reached("a")
+    fails("execution", 3)
+    GATES.open("a")
+
+    async def main() -> object:
+        return await run
+
+    assert asyncio.run(main()) == {"gate": "a"}
+    assert capsys.readouterr().err.count("It is waited for") == 1
+
+
+@pytest.mark.parametrize("method", ["execution", "owned"])
+def test_so_does_who_waits_for_all(
+    method: str, connection: Connection, fails: Callable[[str, int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    one(gated).start(gate="a")
+    GATES.reached("a")
+    fails(method, 3)
+    GATES.open("a")
+    connection.wait_for_all()
+    assert connection.running == []
+    assert capsys.readouterr().err.count("It is waited for") == 1
+
+
+def test_a_bounded_wait_is_bounded_while_the_store_fails(fails: Callable[[str, int], None]) -> None:
+    run = waiting().start()
+    fails("execution", 1_000_000)
+    with pytest.raises(TimeoutError):
+        run.wait(0.01)
+    with pytest.raises(nf.StoreError, match="is away"):  # asked for, not waited for
+        run.status  # noqa: B018
+
+
+@pytest.mark.parametrize("method", ["owned", "engines", "execution"])
+def test_a_store_that_fails_keeps_nobody_from_connecting_and_leaving(
+    method: str,
+    connection: Connection,
+    fails: Callable[[str, int], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    waiting().start(execution_name="patient")
+    fails(method, 1_000_000)
+    connection.offer_to_resume()
+    nf.disconnect()
+    assert connection.closed
+    said = capsys.readouterr().err
+    assert "left as last recorded: patient (nbflow resume NAME" in said
+    assert ("Whether executions are interrupted is not known" in said) == (method == "engines")
 
 
 def test_ipython_shows_the_message_of_an_interrupted_wait_only() -> None:

@@ -337,7 +337,7 @@ def test_a_long_list_is_fetched_in_pages(connection: Connection, monkeypatch: py
 
 def test_a_list_is_a_table(three: list[nf.Execution]) -> None:
     frame = nf.executions().df()
-    assert list(frame.columns) == ["machine", "name", "status", "started", "seconds", "error"]
+    assert list(frame.columns) == ["machine", "name", "status", "interrupted", "started", "seconds", "error"]
     assert str(frame["started"].dt.tz) == "UTC"
     assert frame["seconds"].isna().tolist() == [True, False, False]
     assert frame["error"].tolist() == [None, "ValueError", None]

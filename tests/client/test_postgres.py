@@ -1,15 +1,20 @@
 """A PostgreSQL's URL is all that changes; the server may go away meanwhile."""
 
+import io
 import logging
 import queue
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import nbflow as nf
+from nbflow.client import connection as module
 from nbflow.client.connection import Connection
+from nbflow.client.progress import watch
 from nbflow.server.keys import file_beside, keys_in
 from nbflow.service.tasks import send_task_success
 from tests.client.gates import GATES
@@ -105,3 +110,23 @@ def test_a_server_that_restarts_while_a_task_runs(
             one(frame, "two").start()
     postgres.start()
     assert run.result() == {"gate": "g"}
+
+
+def test_who_waits_while_the_server_restarts_goes_on_with_a_word(
+    postgres: Server, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = queue.SimpleQueue[str]()
+    monkeypatch.setattr(module, "say", said.put)
+    run = one(gated).start(gate="g")
+    GATES.reached("g")
+    with ThreadPoolExecutor() as threads:
+        watching = threads.submit(watch, run, Console(file=io.StringIO()))
+        postgres.stop()
+        try:
+            assert "It is waited for" in said.get(timeout=10)
+        finally:
+            postgres.start()
+            GATES.open("g")
+        assert watching.result(20).status == "SUCCEEDED"
+    assert run.result() == {"gate": "g"}
+    assert said.empty()

@@ -1,6 +1,7 @@
 """Progress in the terminal."""
 
 import io
+from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.console import Console
 import nbflow as nf
 from nbflow.client.connection import Connection
 from nbflow.client.progress import watch
+from nbflow.store.rows import JournalRow
 from tests.client.machines import each, one, raising, task, waiting
 
 
@@ -78,3 +80,22 @@ def test_the_default_is_standard_error(connection: Connection, capsys: pytest.Ca
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "r ABORTED" in captured.err
+
+
+def test_a_store_that_fails_for_a_while_is_waited_for(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = one(double).start(2)
+    run.wait()
+    really, fails = connection.store.journal, [True, True]
+
+    def journal(arn: str, after: int = -1) -> Iterator[JournalRow]:
+        if fails:
+            fails.pop()
+            raise nf.StoreError("The store is away.")
+        return really(arn, after)
+
+    monkeypatch.setattr("nbflow.client.connection._POLL", 0.001)
+    monkeypatch.setattr(connection.store, "journal", journal)
+    assert len(lines(run)) == 2
+    assert capsys.readouterr().err.count("The store is away. It is waited for") == 1

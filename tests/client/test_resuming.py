@@ -4,8 +4,11 @@ import pytest
 
 import nbflow as nf
 from nbflow.client.connection import Connection
+from nbflow.client.display import runs
+from nbflow.client.listing import Executions
 from tests.client.gates import GATES
 from tests.client.machines import gated, one, waiting
+from tests.client.test_display import printed
 
 
 def interrupted(connection: Connection, elsewhere: Connection, name: str, gate: str) -> str:
@@ -83,3 +86,28 @@ def test_a_new_connection_says_what_was_interrupted(
     said = capsys.readouterr().err
     assert "1 execution is interrupted (the process has ended): left. nf.resume() goes on with it;" in said
     assert store is not None
+
+
+def test_what_is_interrupted_says_so_wherever_its_status_is_read(
+    connection: Connection, elsewhere: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lies = nf.Execution(interrupted(connection, elsewhere, "left", "a"), elsewhere)
+    other = Connection(connection.url)
+    monkeypatch.setattr("nbflow.client.machines.current", lambda: other)
+    goes_on = nf.Execution(waiting().start(execution_name="goes-on").arn, elsewhere)
+    both = Executions([lies, goes_on])
+    asked: list[None] = []
+    really = elsewhere.store.engines
+    monkeypatch.setattr(elsewhere.store, "engines", lambda: asked.append(None) or really())  # type: ignore[func-returns-value]
+    assert both.df()["status"].tolist() == ["RUNNING", "RUNNING"]
+    assert len(asked) == 1
+    assert both.df()["interrupted"].tolist() == [True, False]
+    for text in (repr(both), both._repr_html_(), printed(runs(both))):
+        assert text.count("RUNNING (interrupted)") == 1
+        assert text.count("RUNNING") == 2
+    assert (lies.status, lies.interrupted, goes_on.interrupted) == ("RUNNING", True, False)
+    assert "RUNNING (interrupted)" in repr(lies)
+    assert "RUNNING (interrupted)" in lies._repr_html_()
+    assert "is interrupted: nf.resume('left') goes on with it" in lies.explain()
+    assert "interrupted" not in repr(goes_on) + goes_on._repr_html_() + goes_on.explain()
+    other.close()

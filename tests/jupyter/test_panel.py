@@ -118,8 +118,25 @@ def test_a_run_of_another_process_is_looked_at(desk: Desk, tmp_path: Path, follo
     following.add(Execution(run.arn, other))  # type: ignore[arg-type]
     assert not following._is_heard()
     assert not following.runs[run.arn].live(0.0)["here"]
+    desk.store.hold(desk.engine._lease.row, 10.0)
+    following.turn()
+    assert not following.runs[run.arn].live(0.0)["interrupted"]
     desk.finish(1)
     assert following.turn() is None
+    other.close()
+
+
+def test_a_run_whose_process_is_no_more_is_said_to_be_interrupted(
+    desk: Desk, tmp_path: Path, following: Following
+) -> None:
+    run = desk.start(scope(List=task("list")))
+    other = Desk(tmp_path)
+    panel = Panel(following)
+    following.add(Execution(run.arn, other))  # type: ignore[arg-type]
+    desk.engine.close()
+    following.turn()
+    assert panel.live[run.arn]["interrupted"]
+    assert "RUNNING (interrupted)" in following.read(showing._static)[0]["text/plain"]
     other.close()
 
 
@@ -133,20 +150,65 @@ def test_a_run_that_was_left_as_recorded_is_news(desk: Desk, following: Followin
     assert (panel.live[run.arn]["here"], panel.live[run.arn]["status"]) == (False, "RUNNING")
 
 
-def test_a_store_that_fails_ends_the_following_in_words(
+def test_a_store_that_fails_is_looked_at_again_with_a_word(
+    desk: Desk,
+    following: Following,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = desk.start(scope(List=task("list")))
+    panel = Panel(following)
+    following.add(run)
+
+    def refuse(*_: object, **__: object) -> Iterator[object]:
+        raise StoreError("The disk is away.")
+
+    desk.finish(1)
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(desk.store, "journal", refuse)
+        assert following.turn() is not None
+        assert following.turn() is not None
+    assert [record.getMessage() for record in caplog.records] == ["The disk is away. It is looked at again."]
+    assert (panel.problem, panel.live[run.arn]["status"]) == ("", "RUNNING")
+    assert following.turn() is None
+    assert panel.live[run.arn]["status"] == "SUCCEEDED"
+    assert listeners(desk) == 0
+
+
+def test_news_that_a_failing_store_has_cut_short_come_with_the_next_look(
+    desk: Desk, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end has been read, and not why it failed."""
+    run = desk.start(scope(List=task("list")))
+    panel = Panel(following)
+    following.add(run)
+    run.stop("Enough")
+
+    def refuse(arn: str) -> None:
+        raise StoreError("The disk is away.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "execution", refuse)
+        assert following.turn() is not None
+    assert panel.live[run.arn]["status"] == "RUNNING"
+    assert following.turn() is None
+    assert "Enough" in panel.live[run.arn]["error"]
+
+
+def test_what_else_goes_wrong_ends_the_following_in_words(
     desk: Desk, following: Following, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = desk.start(scope(List=task("list")))
     panel = Panel(following)
     following.add(run)
 
-    def refuse(arn: str, after: int) -> Iterator[object]:
-        raise StoreError("the disk is away")
+    def stumble(arn: str, after: int) -> Iterator[object]:
+        raise RuntimeError("a mistake")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(desk.store, "journal", refuse)
+        patch.setattr(desk.store, "journal", stumble)
         assert following.turn() is None
-    assert "the disk is away" in panel.problem
+    assert "a mistake" in panel.problem
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert listeners(desk) == 0
     desk.finish(1)

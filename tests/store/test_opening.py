@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 
@@ -62,6 +63,7 @@ def test_what_cannot_be_opened(tmp_path: Path, case: Case) -> None:
     with pytest.raises(StoreError, match=case.message) as caught:
         open_store(f"sqlite:///{path}")
     assert str(path) in str(caught.value)
+    assert "".join(format_exception(caught.value)).count("Traceback") == 1  # none of SQLAlchemy's
 
 
 def test_another_programs_database_is_left_untouched(tmp_path: Path) -> None:

@@ -42,6 +42,14 @@ def test_what_the_dead_leave_is_found(store: Store) -> None:
     assert len(store.left([], limit=2)) == 2
 
 
+def test_what_the_dead_leave_running_is_counted(store: Store) -> None:
+    store.append([of("one", A), of("two", B), of("", C)])
+    assert store.forsaken(["one", "two", ""], 5) == (0, [])
+    assert store.forsaken(["one"], 1) == (2, [B.arn])
+    store.append([replace(step(B, 1), closed=Closing("ABORTED", stopped_at=12.0))])
+    assert store.forsaken(["one"], 5) == (1, [C.arn])
+
+
 def test_the_children_of_map_runs_are_not_left(store: Store) -> None:
     store.append([of("one", A, map_run_arn="arn:run", item=3)])
     assert left(store) == []

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from traceback import format_exception
 
 import psycopg
 import pytest
@@ -106,8 +107,9 @@ def test_a_server_that_restarts(postgres: Server, store: SqlStore) -> None:
         StoreError, match=r"(cannot be reached|has closed the connection)\. ?.*work goes on|work goes on"
     ):
         store.append([step(A, 2)])
-    with pytest.raises(StoreError, match="work goes on when"):
+    with pytest.raises(StoreError, match="work goes on when") as raised:
         store.execution(A.arn)
+    assert "".join(format_exception(raised.value)).count("Traceback") == 1  # none of the driver's
     assert store.changes() != heard, "something may have been missed"
     with pytest.raises(StoreError, match="work goes on when"):
         store.changes()

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 from hypothesis import given, settings
@@ -43,8 +44,9 @@ def test_a_lock_of_another_process_is_named(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/store.db", busy_timeout=0)
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreError, match=r"store\.db is locked by another process"):
+    with pytest.raises(StoreError, match=r"store\.db is locked by another process") as raised:
         store.append([OPENING])
+    assert "".join(format_exception(raised.value)).count("Traceback") == 1  # none of the driver's
     assert store.executions() == []  # readers never wait
     other.execute("COMMIT")
     assert store.append([OPENING]) == [True]
