@@ -23,6 +23,7 @@ from nbflow.service.starting import bound, script_of_case
 from nbflow.service.stopping import stop_left
 from nbflow.store.rows import ExecutionRow
 from nbflow.tasks.function import NotPortable, load
+from nbflow.tasks.importing import importable_for
 from nbflow.tasks.job import Code, Outcome
 
 PAGE: Final = 1000
@@ -178,6 +179,7 @@ def code_for(desk: Desk, row: ExecutionRow, definition: model.StateMachine) -> d
     """
     codes = bound(desk, definition, row.machine_arn)
     recorded = recorded_codes(desk.store, row)
+    importable_for(recorded.values(), row.directory or "")
     for resource, each in json.loads(row.bindings or "{}").items():
         code = recorded.get(resource)
         if code is None and resource not in codes:
