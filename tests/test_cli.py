@@ -460,7 +460,9 @@ def test_a_fork_goes_on_from_a_state_with_what_a_file_defines(shell: Shell, fold
 def test_the_input_of_a_fork_may_be_given(shell: Shell) -> None:
     again = ("fork", "monday", "--at", "Work", "--tasks", "flows.py", "--quiet")
     assert shell(*again) == Result(0, "42\n", "")
-    assert shell(*again, "--input", "4", "--variables", '{"a": 1}') == Result(0, "8\n", "")
+    assert shell(*again, "--input", "4", "--variables", "{}") == Result(0, "8\n", "")
+    none = shell(*again, "--variables", '{"a": 1}')
+    assert none == Result(1, "", "nbflow: There is no variable 'a' at 'Work' (there are none)\n")
     wrong = shell(*again, "--variables", "[1]")
     assert (wrong.code, "it is no JSON object" in wrong.err) == (2, True)
     assert shell(*again, "--input", "{").code == 2
