@@ -96,6 +96,13 @@ def test_express_children_in_batches(dask_client: object) -> None:
     assert len(run["Prices"]) == 4
 
 
+def test_a_dry_run_of_gc_counts_the_children(dask_client: object) -> None:
+    machine = nf.StateMachine(definition(ToleratedFailureCount=1), name="orders", tasks={"price": price})
+    machine.run()
+    assert nf.gc(keep=0, dry_run=True).executions == 5
+    assert nf.gc(keep=0).executions == 5
+
+
 def test_what_fails_says_so(dask_client: object) -> None:
     run = nf.StateMachine(definition(), name="orders", tasks={"price": price}).start().wait()
     assert run.error == "States.ExceedToleratedFailureThreshold"
