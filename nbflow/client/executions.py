@@ -279,8 +279,8 @@ class Execution:
 
     def count(self, board: "Board") -> bool:
         """Tell the board how far the Map Runs are. Returns whether that is new to it."""
-        progress = self.connection.service.map_run_progress
-        return sum(board.progress(arn, *progress(arn)) for arn in board.map_runs) > 0
+        counted = {arn: self.connection.service.map_run_progress(arn) for arn in board.map_runs}
+        return sum(board.progress(arn, sum(ends), total) for arn, (ends, total) in counted.items()) > 0
 
     @property
     def waits_outside(self) -> bool:
