@@ -6,6 +6,7 @@ the execution waits as it is, and the reason is told: another process may be abl
 """
 
 import json
+import logging
 from typing import Final
 
 from nbflow.engine.live import AlreadyExists, Script
@@ -21,10 +22,13 @@ from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.starting import bound, script_of_case
 from nbflow.service.stopping import stop_left
+from nbflow.store.port import StoreError
 from nbflow.store.rows import ExecutionRow
 from nbflow.tasks.function import NotPortable, load
 from nbflow.tasks.importing import importable_for
 from nbflow.tasks.job import Code, Outcome
+
+_log = logging.getLogger(__name__)
 
 PAGE: Final = 1000
 """Interrupted executions that are looked for at once."""
@@ -121,8 +125,14 @@ class Resumer:
             try:
                 if resume(self._desk, row):
                     resumed.append(row)
+            except StoreError:
+                raise
             except NotHere as reason:
                 reasons[row.arn] = str(reason)
+            except Exception as error:  # noqa: BLE001  # one that cannot be read, say, must not keep the others from going on
+                _log.exception("going on with %s has failed", row.arn)
+                reasons[row.arn] = f"{type(error).__name__}: {error}"
+            if row.arn in reasons:
                 self._not_here[row.arn] = row.steps
         return resumed, reasons
 
