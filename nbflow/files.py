@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import typer
 
 import nbflow as nf
+from nbflow.tasks.importing import importable
 
 Runnable: TypeAlias = "nf.StateMachine | nf.Flow[..., Any]"
 
@@ -37,8 +38,7 @@ def function_in(text: str) -> Any:
 
 def _import(name: str) -> ModuleType:
     """Import a module, with the working directory importable, as ``python -m`` does."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    importable(str(Path.cwd()))
     try:
         return importlib.import_module(name)
     except nf.NbflowError:
@@ -110,9 +110,7 @@ def _load(path: Path, hint: str = "--tasks") -> ModuleType:
     """Run a Python file as a module, with its folder importable, as ``python FILE`` does."""
     if not path.is_file():
         raise typer.BadParameter(f"there is no file {path}", param_hint=hint)
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    importable(str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None:
         raise typer.BadParameter(f"{path} is no Python file", param_hint=hint)

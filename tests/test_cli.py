@@ -460,7 +460,9 @@ def test_a_fork_goes_on_from_a_state_with_what_a_file_defines(shell: Shell, fold
 def test_the_input_of_a_fork_may_be_given(shell: Shell) -> None:
     again = ("fork", "monday", "--at", "Work", "--tasks", "flows.py", "--quiet")
     assert shell(*again) == Result(0, "42\n", "")
-    assert shell(*again, "--input", "4", "--variables", '{"a": 1}') == Result(0, "8\n", "")
+    assert shell(*again, "--input", "4", "--variables", "{}") == Result(0, "8\n", "")
+    none = shell(*again, "--variables", '{"a": 1}')
+    assert none == Result(1, "", "nbflow: There is no variable 'a' at 'Work' (there are none)\n")
     wrong = shell(*again, "--variables", "[1]")
     assert (wrong.code, "it is no JSON object" in wrong.err) == (2, True)
     assert shell(*again, "--input", "{").code == 2
@@ -803,6 +805,50 @@ def test_what_a_killed_process_recorded_is_there(process: Start, shell: Shell, f
     events = json.loads(shell("history", "killed", "--json", "--store", store).out)["events"]
     assert events[-1]["type"] == "WaitStateEntered"
     assert shell("stop", "killed", "--store", store).err == "killed is ABORTED\n"
+
+
+def test_what_a_killed_process_left_goes_on_with_the_modules_beside_its_script(
+    process: Start, folder: Path
+) -> None:
+    """Those of the script's folder and of the working directory, in this process and on Dask; named and imported late."""
+    (folder / "scripts").mkdir()
+    (folder / "scripts" / "beside.py").write_text("def one(): return 1\n")
+    (folder / "scripts" / "late.py").write_text("def ten(): return 10\n")
+    (folder / "around.py").write_text("def hundred(): return 100\n")
+    (folder / "scripts" / "imports.py").write_text(
+        textwrap.dedent("""
+        import os, time
+        from pathlib import Path
+
+        import nbflow as nf
+        import beside
+
+        @nf.task
+        def add(x: int) -> int:
+            if not os.path.exists("go on"):
+                os.write(2, b"under way\\n")
+                time.sleep(60)
+            import late
+            import around
+            return x + beside.one() + late.ten() + around.hundred()
+
+        @nf.flow
+        def imports(x: int):
+            here = add(x)
+            there = [add(each) for each in [here]]
+            return there
+
+        if __name__ == "__main__":
+            imports.start(x=0, execution_name="killed").result()
+    """)
+    )
+    child = process("scripts/imports.py")
+    child.read_until("under way")
+    child.child.kill()
+    child.end()
+    (folder / "go on").touch()
+    result = process("-m", "nbflow.cli", "resume", "killed", "--quiet").end()
+    assert (result.code, json.loads(result.out or "null")) == (0, [222]), result.err
 
 
 def test_what_a_killed_process_left_goes_on_when_it_is_stopped_and_redriven(

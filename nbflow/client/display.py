@@ -61,7 +61,10 @@ def line(visit: Visit, *, stopping: bool = False) -> str:
     name = visit.name if visit.index is None else f"[{visit.index}] {visit.name}"
     what = visit.type
     if visit.total:
-        what += f", {visit.done} of {visit.total}"
+        succeeded, failed, stopped = visit.ends
+        what += f", {succeeded} of {visit.total}"
+        what += f", {failed} failed" if failed else ""
+        what += f", {stopped} stopped" if stopped else ""
     if len(visit.attempts) > 1:
         what += f", {len(visit.attempts)} attempts"
     if visit.waits_for:

@@ -13,8 +13,8 @@ from nbflow.artifacts.shelf import Artifact
 from nbflow.artifacts.values import references, unpack
 from nbflow.client.connection import Connection, StoppedWaiting
 from nbflow.client.presentation import presenter
-from nbflow.engine.rebuilding import recorded_codes
 from nbflow.drawing.words import status_word
+from nbflow.engine.rebuilding import recorded_codes
 from nbflow.engine.rows import artifact_of
 from nbflow.errors import NbflowError
 from nbflow.language.validate import all_states
@@ -287,8 +287,8 @@ class Execution:
 
     def count(self, board: "Board") -> bool:
         """Tell the board how far the Map Runs are. Returns whether that is new to it."""
-        progress = self.connection.service.map_run_progress
-        return sum(board.progress(arn, *progress(arn)) for arn in board.map_runs) > 0
+        counted = {arn: self.connection.service.map_run_progress(arn) for arn in board.map_runs}
+        return sum(board.progress(arn, sum(ends), total) for arn, (ends, total) in counted.items()) > 0
 
     @property
     def waits_outside(self) -> bool:

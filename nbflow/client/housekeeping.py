@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +78,7 @@ def gc(
     ``artifacts``: by default they are collected if the folder beside the store is surely its own. True says that no
     other store uses the folder that was given to ``connect``. They go when no execution names them, and nobody has
     made or passed them on for a day. ``vacuum``: make the database's file smaller; nobody else may use it meanwhile.
-    ``dry_run``: only count; executions without their children, and artifacts that are unused already.
+    ``dry_run``: only count; of the artifacts, those that are unused already.
 
     Raises NbflowError for what is no age or number, StoreError and ShelfError where something cannot be deleted: all
     that has been deleted before is gone, and the next time goes on.
@@ -106,7 +106,7 @@ def tidy(
     store, shelf = connection.store, connection.shelf
     pages = store.disposable(before=before, keep=keep)
     if dry_run:
-        executions = sum(map(len, pages))
+        executions = sum(map(store.family, chain(pages, store.orphans())))
     else:
         executions = sum(_disposed(store, pages, progress, rest, 0))
         while more := sum(_disposed(store, store.orphans(), progress, rest, executions)):

@@ -40,11 +40,15 @@ def watch(execution: Execution, console: Console | None = None, *, redrive: int 
                     continue
                 if visit.exited_at is None:
                     left.discard(id(visit))  # it goes on after a redrive
+                elif id(visit) not in left:
+                    _count(execution, visit)
                 if id(visit) not in left and trace.run.redrives >= redrive:
                     _show(visit, progress, bars, console)
                 if visit.exited_at is not None:
                     left.add(id(visit))
-            _count(execution, trace, progress, bars)
+            for visit in trace.visits[-1:]:
+                if visit.exited_at is None and _count(execution, visit) and visit.total:
+                    _move(visit, progress, bars)
     run = trace.run
     begun = run.redriven_at or run.started_at
     seconds = (run.stopped_at or begun) - begun
@@ -52,16 +56,13 @@ def watch(execution: Execution, console: Console | None = None, *, redrive: int 
     return execution
 
 
-def _count(execution: Execution, trace: Trace, progress: Progress, bars: dict[int, TaskID]) -> None:
-    """Move the bar of a Map Run: its children remember how they end, and not this execution."""
-    for visit in trace.visits[-1:]:
-        if visit.map_run is not None and visit.exited_at is None:
-            connection, arn = execution.connection, visit.map_run
-            visit.counted, visit.total = connection.patiently(
-                partial(connection.service.map_run_progress, arn)
-            )
-            if visit.total:
-                _move(visit, progress, bars)
+def _count(execution: Execution, visit: Visit) -> bool:
+    """Count the items of a Map Run: its children remember how they end, and not this execution. Whether it is one."""
+    if visit.map_run is not None:
+        connection = execution.connection
+        progress = partial(connection.service.map_run_progress, visit.map_run)
+        visit.counted, visit.total = connection.patiently(progress)
+    return visit.map_run is not None
 
 
 def _move(visit: Visit, progress: Progress, bars: dict[int, TaskID]) -> None:

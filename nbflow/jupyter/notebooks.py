@@ -10,6 +10,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbflow.errors import NbflowError
+from nbflow.tasks.importing import importable
 from nbflow.tasks.notebook import read
 
 
@@ -24,8 +25,7 @@ def names_in(path: Path, done: Callable[[dict[str, Any]], bool]) -> dict[str, An
     _, notebook = read(path)
     folder = path.resolve().parent
     os.chdir(folder)
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    importable(str(folder))
     shell = InteractiveShell.instance()
     if not sys.stderr.isatty():
         shell.colors = "nocolor"

@@ -6,9 +6,10 @@ holds the visits of its branches or iterations. It is built record by record, so
 back are the same.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from nbflow.language import model
 from nbflow.language.integrations import integration
@@ -22,6 +23,14 @@ VisitStatus: TypeAlias = Literal["RUNNING", "SUCCEEDED", "FAILED", "CAUGHT", "AB
 
 WaitsFor: TypeAlias = Literal["", "a worker", "a callback", "its job"]
 """What a task that others end waits for."""
+
+
+class Ends(NamedTuple):
+    """How many branches, iterations or items have ended, and how."""
+
+    succeeded: int = 0
+    failed: int = 0
+    stopped: int = 0
 
 
 @dataclass(slots=True)
@@ -67,8 +76,8 @@ class Visit:
     branch_status: dict[int, VisitStatus] = field(default_factory=dict)
     map_run: str | None = None
     """Distributed Map: the ARN of its latest Map Run. What is in it, its children remember."""
-    counted: int | None = None
-    """Of a Map Run, how many items have ended. While it runs, the records do not say; somebody may count them here."""
+    counted: Ends | None = None
+    """Of a Map Run, how its items have ended. The records do not say that; somebody may count them here."""
 
     @property
     def waits_for(self) -> WaitsFor:
@@ -76,11 +85,17 @@ class Visit:
         return self.attempts[-1].waits_for if self.attempts and self.exited_at is None else ""
 
     @property
+    def ends(self) -> Ends:
+        """Parallel and Map: how their branches, iterations or items have ended."""
+        if self.map_run is not None:
+            return self.counted or Ends()
+        count = Counter(self.branch_status.values())
+        return Ends(count["SUCCEEDED"], count["FAILED"], count["ABORTED"])
+
+    @property
     def done(self) -> int:
         """Parallel and Map: how many branches, iterations or items have ended."""
-        if self.map_run is not None:
-            return self.counted or 0
-        return sum(status != "RUNNING" for status in self.branch_status.values())
+        return sum(self.ends)
 
     def walk(self) -> Iterator["Visit"]:
         """This visit and all below it, in the order in which they began."""
@@ -254,7 +269,7 @@ def _attempt_ended(
     attempt = visit.attempts[-1]
     attempt.ended_at, attempt.waits_for = record.at, ""
     if isinstance(record, r.MapRunSucceeded):
-        visit.counted = visit.total
+        visit.counted = visit.counted or Ends(visit.total)
     elif not isinstance(record, r.TaskSucceeded):
         attempt.error, attempt.cause = record.error, record.cause
         _fail(visit, record.error, record.cause)

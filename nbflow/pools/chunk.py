@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
+from nbflow.tasks.importing import importable_for
 from nbflow.tasks.job import Job, Outcome
 from nbflow.tasks.perform import perform
 from nbflow.tasks.stopping import Key
@@ -34,6 +35,7 @@ def perform_chunk(chunk: bytes, expendable: bool = False) -> bytes:
             if own and job.directory != here:
                 with suppress(OSError):  # another machine may not have the folder
                     os.chdir(job.directory)
+                importable_for([code], job.directory)
                 here = job.directory
             done = perform(job)
             answers.append((done.output, done.error, done.cause, done.artifacts, done.log, done.seconds))

@@ -8,6 +8,7 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 from nbflow.errors import NbflowError
+from nbflow.pools.quiet import hush, speak
 
 
 class NoCluster(NbflowError):
@@ -68,6 +69,7 @@ class Cluster:
         self._say(
             f"starting a Dask LocalCluster with {cores} workers (make your own distributed.Client to use another)"
         )
+        hush()
         # Jobs that died with a worker are sent again, each alone, by the pool; each death costs seconds.
         with dask.config.set({"distributed.scheduler.allowed-failures": 0}), _deaf_to_ctrl_c():
             self._own_cluster = LocalCluster(
@@ -91,6 +93,8 @@ class Cluster:
         for mine in (self._own, self._own_cluster):
             if mine is not None:
                 mine.close()
+        if self._own_cluster is not None:
+            speak()
         self._own = self._own_cluster = None
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
+from nbflow.pools.quiet import hush
 from nbflow.tasks.stopping import Key, forget, stop
 
 NAME: Final = "nbflow-released"
@@ -36,7 +37,10 @@ _running: Final[dict[str, tuple[tuple[Key, ...], bool]]] = {}
 def heeding(worker: Any, jobs: Sequence[Key], *, expendable: bool) -> Iterator[None]:
     """While this thread does these jobs as a Dask task of the worker: they stop if the task is taken back."""
     key = worker.get_current_task()
-    _running[key] = (tuple(jobs), expendable and worker.state.nthreads == 1 and worker.nanny is not None)
+    expendable = expendable and worker.state.nthreads == 1 and worker.nanny is not None
+    _running[key] = (tuple(jobs), expendable)
+    if expendable:
+        hush()
     try:
         if NAME not in worker.plugins:
             adding = worker.plugin_add(_Released(), NAME)

@@ -98,6 +98,21 @@ def variable_references(definition: str) -> dict[str, list[str]]:
     return found
 
 
+_READS_INPUT: Final = re.compile(r"\$states\b(?!\s*\.\s*(?:result|errorOutput|context)\b)")
+_IN_PLACE: Final = {"Task": "Arguments", "Parallel": "Arguments", "Map": "Items"}
+"""The field that stands in place of the state's input, in JSONata."""
+
+
+def reads_input(definition: str, name: str) -> bool:
+    """Whether it can matter with what input a state of the top level is entered: a flow's data are variables."""
+    document = json.loads(definition)
+    state = document["States"][name]
+    if not sites.speaks_jsonata(state, sites.speaks_jsonata(document, inherited=False)):
+        return True
+    own = {field: value for field, value in state.items() if field not in _OTHER_STATES}
+    return _IN_PLACE.get(state["Type"]) not in own or any(map(_READS_INPUT.search, _texts(own, True)))
+
+
 def _texts(value: Json, jsonata: bool, dynamic: bool = False) -> Iterator[str]:
     """The paths and intrinsic functions, or the JSONata expressions, in a state."""
     if isinstance(value, str):

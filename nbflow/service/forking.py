@@ -4,9 +4,10 @@ AWS has nothing like it. The history of a fork begins with ExecutionStarted, wit
 on with the entry of the state that it begins at.
 """
 
+import itertools
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -18,7 +19,7 @@ from nbflow.language.values import Json
 from nbflow.machine.entries import entries
 from nbflow.machine.records import Entry, ExecutionStarted, decode
 from nbflow.service.arns import check_name, execution_arn, map_state_of
-from nbflow.service.definitions import check_definition
+from nbflow.service.definitions import check_definition, reads_input, variable_references
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.histories import records
@@ -58,7 +59,8 @@ def fork_execution(
     counts the entries of the state from 0; negative, from the last one. The original may be running, or have ended in
     any way; nothing happens to it. Returns when the new execution is durable.
 
-    Raises ApiError ValidationException (there is no such state, or it was not entered so often), and as
+    Raises ApiError ValidationException (there is no such state, or it was not entered so often; there is no such
+    variable; the state does not read its input), and as
     ``start_execution``: InvalidArn, ExecutionDoesNotExist, StateMachineDoesNotExist, StateMachineDeleting,
     StateMachineTypeNotSupported, InvalidName, InvalidExecutionInput, ExecutionAlreadyExists.
     """
@@ -72,16 +74,23 @@ def fork_execution(
     if target.machine.type == "EXPRESS":
         raise not_for_this_type()
     before = check_definition(desk.store.definition(original.definition))
-    definition = before if state_machine_arn is None else definition_of(desk, target)
+    same = state_machine_arn is None
+    definition = before if same else definition_of(desk, target)
     _check_state(definition, at)
-    entry = _entry(original, at, visit, list(entries(before, records(desk, original.arn))))
+    entry = _entry(desk, original, at, visit)
+    text = desk.store.definition(
+        original.definition if same else (target.version or target.machine).definition
+    )
     if input is not None:
+        _check_reads_input(text, at)
         entry = Entry(at, check_input(input), entry.variables)
     if variables:
+        read = [] if same else itertools.chain.from_iterable(variable_references(text).values())
+        _check_variables(variables, at, {**dict.fromkeys(entry.variables), **dict.fromkeys(read)})
         entry = Entry(at, entry.input, {**entry.variables, **variables})
     known = bound(desk, definition, target.machine.arn)
     work = Work(known) if work is None else work._replace(tasks={**known, **work.tasks})
-    row = _new_row(desk, target, original, name, work, same=state_machine_arn is None)
+    row = _new_row(desk, target, original, name, work, same=same)
     desk.engine.open()
     try:
         desk.engine.start(
@@ -97,6 +106,15 @@ def fork_execution(
         hint = "choose another name, or none to get a new one"
         raise ApiError("ExecutionAlreadyExists", f"Execution Already Exists: '{row.arn}'", hint) from error
     return {"executionArn": row.arn, "startDate": row.started_at}
+
+
+def _forebear(desk: Desk, row: ExecutionRow, at: str) -> str:
+    """Which of those that a fork comes from has entered the state, in words."""
+    while row.forked_from is not None and (before := desk.store.execution(row.forked_from)) is not None:
+        if any(entry.state == at for entry in _entered(desk, before)):
+            return f"; {before.name}, which it was forked from, has entered '{at}': fork that"
+        row = before
+    return ""
 
 
 def _new_row(
@@ -161,14 +179,44 @@ def _refused(message: str, hint: str) -> ApiError:
     return ApiError("ValidationException", message, hint)
 
 
-def _entry(original: ExecutionRow, at: str, visit: int, entered: Sequence[Entry]) -> Entry:
+def _check_reads_input(definition: str, at: str) -> None:
+    """Raises ApiError, if another input would change nothing."""
+    if not reads_input(definition, at):
+        names = variable_references(definition).get(at, [])
+        hint = (
+            f"what it works on are the variables {_listed(names)}: give other values to these"
+            if names
+            else ""
+        )
+        raise _refused(f"The state '{at}' does not read its input", hint)
+
+
+def _check_variables(given: Iterable[str], at: str, known: Collection[str]) -> None:
+    """Raises ApiError, if a variable is given that there is not."""
+    for name in given:
+        if name not in known:
+            close = did_you_mean(name, known)
+            listed = f"here are {_listed(known)}"
+            raise _refused(
+                f"There is no variable '{name}' at '{at}'", f"{close} T{listed}" if close else f"t{listed}"
+            )
+
+
+def _entered(desk: Desk, row: ExecutionRow) -> list[Entry]:
+    """What an execution has entered, in its order."""
+    definition = check_definition(desk.store.definition(row.definition))
+    return list(entries(definition, records(desk, row.arn)))
+
+
+def _entry(desk: Desk, original: ExecutionRow, at: str, visit: int) -> Entry:
     """The chosen entry of the state. Raises ApiError, if it was not entered so often."""
+    entered = _entered(desk, original)
     visits = [entry for entry in entered if entry.state == at]
     if not visits:
         names = dict.fromkeys(entry.state for entry in entered)
         raise _refused(
             f"Execution {original.name} has not entered the state '{at}'",
-            f"it has entered {_listed(names)}",
+            f"it has entered {_listed(names)}{_forebear(desk, original, at)}",
         )
     count = len(visits)
     if not -count <= visit < count:

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -16,7 +17,10 @@ from nbflow.service.lookup import deleting, execution_of, machine_of, present, t
 from nbflow.service.parameters import DEFAULT_RESULTS, METADATA_ONLY, page, without_none
 from nbflow.service.stopping import end
 from nbflow.store.port import digest
-from nbflow.store.rows import MachineRow
+from nbflow.store.rows import ExecutionRow, MachineRow
+
+AT_ONCE: Final = 1000
+"""Executions of a machine that is deleted, which are looked up together."""
 
 MOST_DIAGNOSTICS: Final = 100
 """AWS, ValidateStateMachineDefinition, maxResults: the default, which 0 stands for, too."""
@@ -217,7 +221,7 @@ def delete_state_machine(desk: Desk, state_machine_arn: str) -> dict[str, Json]:
         raise ApiError("ValidationException", message, "give the state machine's own ARN")
     desk.store.set_machine_status(ref.arn, "DELETING")
     alive = desk.engine.alive()
-    for row in desk.store.executions(machine_arn=ref.arn, status="RUNNING"):
+    for row in _running(desk, ref.arn):
         if desk.engine.ended(row.arn) is not None:
             desk.engine.post(row.arn, facts.Retire())
         elif row.owner in alive:
@@ -226,6 +230,14 @@ def delete_state_machine(desk: Desk, state_machine_arn: str) -> dict[str, Json]:
             end(desk, row.arn)
     present(desk, ref.arn)
     return {}
+
+
+def _running(desk: Desk, arn: str) -> Iterator[ExecutionRow]:
+    """All its executions that are RUNNING, newest first."""
+    before: int | None = None
+    while rows := desk.store.executions(machine_arn=arn, status="RUNNING", limit=AT_ONCE, before=before):
+        yield from rows
+        before = rows[-1].id
 
 
 def validate_state_machine_definition(

@@ -7,6 +7,7 @@ from typing import Final
 from nbflow.engine.map_run import AGAIN, PENDING, RUNNING, STUCK
 from nbflow.language.values import Json
 from nbflow.machine import facts
+from nbflow.machine.trace import Ends
 from nbflow.service.arns import check_arn
 from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
@@ -67,11 +68,14 @@ def describe_map_run(desk: Desk, map_run_arn: str) -> dict[str, Json]:
     )
 
 
-def progress(desk: Desk, map_run_arn: str) -> tuple[int, int]:
-    """How many items have ended, of how many that are known of. Raises ApiError InvalidArn or ResourceNotFound."""
+def progress(desk: Desk, map_run_arn: str) -> tuple[Ends, int]:
+    """How the items have ended, and how many are known of. Raises ApiError InvalidArn or ResourceNotFound."""
     items = _counts(desk, map_run_of(desk, map_run_arn))["items"]
     total = sum(items.get(status, 0) for status in (*_COUNTS.values(), AGAIN))
-    return total - sum(items.get(status, 0) for status in (RUNNING, PENDING, AGAIN)), total
+    succeeded, failed, late, stopped = (
+        items.get(_COUNTS[name], 0) for name in ("succeeded", "failed", "timedOut", "aborted")
+    )
+    return Ends(succeeded, failed + late, stopped), total
 
 
 def update_map_run(

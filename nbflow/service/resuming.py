@@ -6,6 +6,7 @@ the execution waits as it is, and the reason is told: another process may be abl
 """
 
 import json
+import logging
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -22,9 +23,13 @@ from nbflow.service.desk import Desk
 from nbflow.service.errors import ApiError
 from nbflow.service.starting import bound, script_of_case
 from nbflow.service.stopping import stop_left
+from nbflow.store.port import StoreError
 from nbflow.store.rows import ExecutionRow
 from nbflow.tasks.function import NotPortable, load
+from nbflow.tasks.importing import importable_for
 from nbflow.tasks.job import Code, Outcome
+
+_log = logging.getLogger(__name__)
 
 PAGE: Final = 1000
 """Interrupted executions that are looked for at once."""
@@ -140,8 +145,14 @@ class Resumer:
             try:
                 if resume(self._desk, row):
                     resumed.append(row)
+            except StoreError:
+                raise
             except NotHere as reason:
                 reasons[row.arn] = str(reason)
+            except Exception as error:  # noqa: BLE001  # one that cannot be read, say, must not keep the others from going on
+                _log.exception("going on with %s has failed", row.arn)
+                reasons[row.arn] = f"{type(error).__name__}: {error}"
+            if row.arn in reasons:
                 self._not_here[row.arn] = row.steps
         return resumed, reasons
 
@@ -198,6 +209,7 @@ def code_for(desk: Desk, row: ExecutionRow, definition: model.StateMachine) -> d
     """
     codes = bound(desk, definition, row.machine_arn)
     recorded = recorded_codes(desk.store, row)
+    importable_for(recorded.values(), row.directory or "")
     for resource, each in json.loads(row.bindings or "{}").items():
         code = recorded.get(resource)
         if code is None and resource not in codes:

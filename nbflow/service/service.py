@@ -10,6 +10,7 @@ from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine.history import Event
 from nbflow.machine.records import Record
+from nbflow.machine.trace import Ends
 from nbflow.service import executions, forking, histories, machines, map_runs, redriving, resuming
 from nbflow.service.arns import execution_arn
 from nbflow.service.desk import Desk, Limits
@@ -184,7 +185,7 @@ class Service:
         """:func:`nbflow.service.forking.forked_at`"""
         return forking.forked_at(self.desk, execution_of(self.desk, execution_arn))
 
-    def map_run_progress(self, map_run_arn: str) -> tuple[int, int]:
+    def map_run_progress(self, map_run_arn: str) -> tuple[Ends, int]:
         """:func:`nbflow.service.map_runs.progress`"""
         return map_runs.progress(self.desk, map_run_arn)
 

@@ -97,6 +97,22 @@ class SqlHousekeeping(SqlMapParts):
             after = rows[-1].id
             yield [row.id for row in rows]
 
+    def family(self, ids: Sequence[int]) -> int:
+        found, todo = len(ids), list(ids)
+        while todo:
+            some, todo = todo[:_PAGE], todo[_PAGE:]
+            started = _E.parent_token.in_(
+                select(schema.tokens.c.token).where(schema.tokens.c.execution.in_(some))
+            )
+            run = schema.map_runs.c
+            runs = select(run.arn).where(run.execution.in_(select(_E.arn).where(_E.id.in_(some))))
+            children = [
+                row.id for row in self._rows(select(_E.id).where(or_(started, _E.map_run_arn.in_(runs))))
+            ]
+            found += len(children)
+            todo += children
+        return found
+
     def dispose(self, ids: Sequence[int], seconds: float = 0.05) -> tuple[int, int]:
         begun, done, deleted = time.monotonic(), 0, 0
         with self._transaction() as connection:

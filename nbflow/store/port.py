@@ -342,6 +342,10 @@ class Housekeeping(Protocol):
         """Ids of executions whose Map Run has been disposed of, in pages."""
         ...
 
+    def family(self, ids: Sequence[int]) -> int:
+        """How many executions go with these: themselves, the children of their Map Runs, and so on down."""
+        ...
+
     def dispose(self, ids: Sequence[int], seconds: float = 0.05) -> tuple[int, int]:
         """Delete executions with all that is theirs, in one transaction of about so many seconds.
 

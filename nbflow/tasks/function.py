@@ -233,9 +233,8 @@ def load(code: Code) -> Callable[..., Any]:
         unpickled = cloudpickle.loads(code.content)  # not under the lock: it may import for seconds
     except Exception as error:  # unpickling imports modules and runs anybody's code
         raise NotPortable(
-            f"task {code.name!r} cannot be loaded by this worker: {type(error).__name__}: {error}. "
-            "What it imports must be there too, in the same version: of your own modules, only the one that defines "
-            "the function travels with it."
+            f"task {code.name!r} cannot be loaded by this worker: {type(error).__name__}: {error}. {_remedy(error)}: "
+            "of your own modules, only the one that defines the function travels with it."
         ) from error
     for name, text in code.sources:
         linecache.cache.setdefault(name, (len(text), None, text.splitlines(keepends=True), name))
@@ -244,6 +243,12 @@ def load(code: Code) -> Callable[..., Any]:
         if len(_loaded) > _MOST_LOADED:
             _loaded.popitem(last=False)
     return function
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return "Install it, or start this where it can be imported (PYTHONPATH=FOLDER)"
+    return "What it imports must be there too, in the same version"
 
 
 def call(job: Job) -> object:

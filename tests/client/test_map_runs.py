@@ -1,5 +1,6 @@
 """Distributed Maps as a user has them: files in, Python functions on the items, files out."""
 
+import io
 import json
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def test_items_from_files_and_results_to_a_folder(
         step[1]
     assert [each.name for each in nf.executions()] == [run.name]
     assert run.board.states["Prices"].done == 4
-    assert any("Prices" in each and "Map, 4 of 4" in each for each in tree(run.trace.visits))
+    assert any("Prices" in each and "Map, 3 of 4, 1 failed" in each for each in tree(run.trace.visits))
 
 
 def test_express_children_in_batches(dask_client: object) -> None:
@@ -96,8 +97,19 @@ def test_express_children_in_batches(dask_client: object) -> None:
     assert len(run["Prices"]) == 4
 
 
+def test_a_dry_run_of_gc_counts_the_children(dask_client: object) -> None:
+    machine = nf.StateMachine(definition(ToleratedFailureCount=1), name="orders", tasks={"price": price})
+    machine.run()
+    assert nf.gc(keep=0, dry_run=True).executions == 5
+    assert nf.gc(keep=0).executions == 5
+
+
 def test_what_fails_says_so(dask_client: object) -> None:
-    run = nf.StateMachine(definition(), name="orders", tasks={"price": price}).start().wait()
+    run = nf.StateMachine(definition(MaxConcurrency=1), name="orders", tasks={"price": price}).start()
+    console = Console(file=io.StringIO(), width=120)
+    watch(run, console)
+    for shown in (console.file.getvalue(), "".join(tree(run.trace.visits))):  # type: ignore[attr-defined]
+        assert "Map, 3 of 4, 1 failed" in shown
     assert run.error == "States.ExceedToleratedFailureThreshold"
     assert run.failed is not None
     assert run.failed.name == "Prices"

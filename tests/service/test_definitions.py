@@ -6,7 +6,7 @@ import pytest
 
 from nbflow.language.values import Json
 from nbflow.service.arns import machine_arn
-from nbflow.service.definitions import check_definition, variable_references
+from nbflow.service.definitions import check_definition, reads_input, variable_references
 from tests.service.support import PASS, Office, text
 
 
@@ -45,6 +45,27 @@ def test_states_within_others_have_their_own() -> None:
         "S": ["n"],
         "I": ["inner"],
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "reads"),
+    [
+        (
+            {"Type": "Task", "Arguments": {"a": "{% $a %}", "b": "{% $states.context.Execution.Input %}"}},
+            False,
+        ),
+        ({"Type": "Task", "Arguments": 1, "Output": "{% $states.result %}"}, False),
+        ({"Type": "Map", "Items": "{% $all %}", "ItemProcessor": {"x": "{% $states.input %}"}}, False),
+        ({"Type": "Task"}, True),
+        ({"Type": "Task", "Arguments": 1, "Assign": {"a": "{% $states.input.a %}"}}, True),
+        ({"Type": "Task", "Arguments": "{% $lookup($states, 'input') %}"}, True),
+        ({"Type": "Pass"}, True),
+        ({"Type": "Task", "Arguments": 1, "QueryLanguage": "JSONPath"}, True),
+    ],
+)
+def test_whether_a_state_reads_its_input(fields: dict[str, Json], reads: bool) -> None:
+    definition = {"QueryLanguage": "JSONata", "StartAt": "S", "States": {"S": fields}}
+    assert reads_input(text(definition), "S") is reads
 
 
 def test_they_are_shown_with_the_machine_and_for_an_execution(office: Office) -> None:

@@ -186,6 +186,44 @@ def test_a_state_of_the_old_definition_only_is_refused(office: Office) -> None:
     assert message.startswith("There is no state 'Fit' in the definition (at the top level there are 'P')")
 
 
+def test_a_variable_that_there_is_not_is_refused(office: Office) -> None:
+    run = failed(office)
+    assert refused(office, run, "Fit", variables={"kk": 5}) == (
+        "There is no variable 'kk' at 'Fit' (did you mean 'k'? There are 'k', 'j')"
+    )
+    assert refused(office, run, "Load", variables={"nope": 5}) == (
+        "There is no variable 'nope' at 'Load' (there are none)"
+    )
+
+
+def test_a_variable_that_another_definition_reads_may_be_given(office: Office) -> None:
+    run = failed(office)
+    more = json.loads(json.dumps(STEPS))
+    more["States"]["Fit"]["Arguments"] = {"new": "{% $new %}"}
+    other = office.machine(more, "other")
+    fork(office, run, state_machine_arn=other, variables={"new": 1, "j": 0})
+    assert office.pool.finish().arguments == {"new": 1}
+    assert "(there are 'k', 'j', 'new')" in refused(
+        office, run, "Fit", state_machine_arn=other, variables={"strange": 1}
+    )
+
+
+def test_an_input_that_is_not_read_is_refused(office: Office) -> None:
+    definition = json.loads(json.dumps(STEPS))
+    definition["States"]["Fit"]["Arguments"] = {"k": "{% $k %}", "run": "{% $states.context.Execution.Id %}"}
+    assert refused(office, failed(office, definition), "Fit", input="1") == (
+        "The state 'Fit' does not read its input (what it works on are the variables 'k': give other values to these)"
+    )
+
+
+def test_a_state_that_only_the_original_has_entered_names_it(office: Office) -> None:
+    forked = fork(office, failed(office), name="again")
+    assert refused(office, forked, "Load") == (
+        "Execution again has not entered the state 'Load' "
+        "(it has entered 'Fit'; r, which it was forked from, has entered 'Load': fork that)"
+    )
+
+
 def test_a_child_of_a_map_run_is_refused(office: Office) -> None:
     each = json.loads(json.dumps(STEPS["States"]["All"]))
     each["ItemProcessor"]["ProcessorConfig"] = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}

@@ -8,6 +8,7 @@ import pytest
 
 from nbflow.language.values import Json
 from nbflow.machine.records import ExecutionRetired
+from nbflow.service import machines
 from nbflow.service.arns import ROLE, machine_arn
 from nbflow.service.histories import records
 from tests.service.support import PASS, TASK, WAIT, WORK, Office, text
@@ -235,6 +236,19 @@ def test_deleting_is_forgetting_the_versions_aliases_and_tags(office: Office) ->
     created(office)
     assert office.call("ListStateMachineVersions", stateMachineArn=ARN) == {"stateMachineVersions": []}
     assert office.call("ListTagsForResource", resourceArn=ARN) == {"tags": []}
+
+
+def test_all_of_its_executions_are_told(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machines, "AT_ONCE", 2)
+    states = {"T": {**TASK["States"]["T"], "Next": "P"}, "P": {"Type": "Pass", "End": True}}
+    states["T"].pop("End")
+    created(office, definition={"StartAt": "T", "States": states})
+    runs = [office.start(ARN) for _ in range(5)]
+    office.settled()
+    office.call("DeleteStateMachine", stateMachineArn=ARN)
+    for _ in runs:
+        office.pool.finish()
+    assert [office.ended(run) for run in runs] == ["ABORTED"] * 5
 
 
 def test_a_machine_with_executions_is_deleting_until_they_have_ended(office: Office) -> None:

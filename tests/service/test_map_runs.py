@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nbflow.language.values import Json
+from nbflow.machine.trace import Ends
 from nbflow.service.arns import execution_arn
 from tests.service.support import CODES, PASS, TASK, WAIT, WORK, Office
 
@@ -460,7 +461,7 @@ def test_a_redriven_run_over_the_api(office: Office, type: str) -> None:
     assert "stopDate" not in described
     expected = {"succeeded": 1, "running": 1, "pendingRedrive": 1, "total": 3}
     assert counts(office, map_run) == counts(office, map_run, "executionCounts") == expected
-    assert office.service.map_run_progress(map_run) == (1, 3)
+    assert office.service.map_run_progress(map_run) == (Ends(1), 3)
     for _ in range(2):
         office.pool.finish("done")
         office.settled()

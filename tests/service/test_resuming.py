@@ -14,6 +14,7 @@ from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.service import nested, resuming
 from nbflow.service.arns import machine_arn
+from nbflow.service.desk import Desk
 from nbflow.service.executions import start_execution
 from nbflow.service.resuming import NotHere, Resumer, interrupted, keeper, why_not_here
 from nbflow.store.port import StoreError
@@ -204,6 +205,27 @@ def test_what_cannot_be_loaded_here_waits_and_is_told_once(
     assert two.store.execution(row.arn) == row
     two.service.functions = {"work": Code("function", "work", "1" * 64, b"")}
     assert why_not_here(two.service.desk, row) is None, "this process has a function of its own for it"
+
+
+def test_one_that_cannot_be_read_does_not_keep_others(
+    offices: tuple[Office, Office], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = offices
+    bad, good = left(one), left(one)
+    really = resuming.resume
+
+    def resume(desk: Desk, row: ExecutionRow) -> bool:
+        if row.arn == bad.arn:
+            raise KeyError("lost")
+        return really(desk, row)
+
+    monkeypatch.setattr(resuming, "resume", resume)
+    resumer = Resumer(two.service.desk)
+    resumed, reasons = resumer.look()
+    assert [row.arn for row in resumed] == [good.arn]
+    assert reasons == {bad.arn: "KeyError: 'lost'"}
+    assert [record.message for record in caplog.records] == [f"going on with {bad.arn} has failed"]
+    assert resumer.look() == ([], {}), "it is told once"
 
 
 def test_code_that_was_never_recorded_is_missing(offices: tuple[Office, Office]) -> None:

@@ -180,6 +180,13 @@ def test_families(store: Store, family: Family) -> None:
     assert "".join(collect(store, before=50.0)) == family.left
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
+def test_families_are_counted_as_they_go(store: Store, family: Family) -> None:
+    store.append(family.rows)
+    counted = sum(map(store.family, store.disposable(before=50.0, keep=None)))
+    assert counted == len(family.rows) - len(family.left)
+
+
 def test_one_that_is_redriven_meanwhile_stays(store: Store) -> None:
     store.append([opened(ended("a")), opened(ended("b"))])
     [ids] = list(store.disposable(before=11.0, keep=None))

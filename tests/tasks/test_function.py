@@ -297,7 +297,7 @@ def test_a_function_that_this_process_cannot_load(
     code = pin(_by_name(users), "lost", keywords=False)
     elsewhere()
     with pytest.raises(
-        NotPortable, match=r"task 'lost' cannot be loaded by this worker: .*users_helpers.*must be there too"
+        NotPortable, match=r"task 'lost' cannot be loaded by this worker: .*users_helpers.*Install it"
     ):
         call(job(code, 1, shelf))
 
