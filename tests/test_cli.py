@@ -797,7 +797,7 @@ def test_what_a_killed_process_recorded_is_there(process: Start, shell: Shell, f
     child.end()
     looked = process("-m", "nbflow.cli", "show", "killed").end()
     assert looked.code == 0
-    assert looked.out.startswith("killed of wait: RUNNING, started ")
+    assert looked.out.startswith("killed of wait: RUNNING (interrupted), started ")
     assert "✓ First" in looked.out
     assert "… Wait" in looked.out
     store = f"sqlite:///{folder / 's.sqlite'}"
