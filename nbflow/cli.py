@@ -164,8 +164,7 @@ def redrive(
     store = _absolute(store)
     machine = None if flow is None else files.machine_in(flow, tasks)
     functions = files.functions_in(tasks) if tasks is not None and machine is None else None
-    if store is not None or dask is not None:
-        nf.connect(store, dask=dask)
+    _existing(store, dask)
     _see_through(nf.execution(run).redrive(machine, tasks=functions), quiet)
 
 
@@ -185,7 +184,7 @@ def resume(
 
     They go on in this process, with the code of their tasks as recorded, and are shown and end as with run.
     """
-    connection = nf.connect(store, dask=dask)
+    connection = nf.connect(store, dask=dask, create=False)
     found = nf.resume(*(runs or []))
     if not found:
         typer.echo(f"no executions are interrupted in {connection.url}", err=True)
@@ -242,8 +241,7 @@ def fork(
     store = _absolute(store)
     machine = None if flow is None else files.machine_in(flow, tasks)
     functions = files.functions_in(tasks) if tasks is not None and machine is None else None
-    if store is not None or dask is not None:
-        nf.connect(store, dask=dask)
+    _existing(store, dask)
     forked = nf.execution(run).fork(
         at,
         variables=named,
@@ -319,7 +317,7 @@ def list_(
     store: Store = None,
 ) -> None:
     """List executions, newest first."""
-    connection = nf.connect(store)
+    connection = nf.connect(store, create=False)
     if as_json:
         from nbflow.client.listing import searched
         from nbflow.service.arns import machine_arn
@@ -364,7 +362,7 @@ def show(
     Of an execution: its steps, input and output, or how it ended. Of a step: attempts, input, output, error, and what
     it printed.
     """
-    connection = nf.connect(store)
+    connection = nf.connect(store, create=False)
     found = nf.execution(run)
     from nbflow.client import display
 
@@ -387,7 +385,7 @@ def show(
 @app.command()
 def history(run: Run, as_json: AsJson = False, store: Store = None) -> None:
     """Print the events of an execution."""
-    nf.connect(store)
+    nf.connect(store, create=False)
     events = nf.execution(run).history()
     if as_json:
         _print_json({"events": events})
@@ -409,7 +407,7 @@ def stop(
     It is ABORTED, and what it has under way, in whichever process, is told to stop. So is one whose process was killed.
     redrive goes on with it nevertheless.
     """
-    nf.connect(store)
+    nf.connect(store, create=False)
     found = nf.execution(run)
     before = found.status
     found.stop(error, cause)
@@ -461,6 +459,16 @@ def _input(text: str, option: str) -> "Json":
         return check_input(text)
     except nf.ApiError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _existing(store: str | None, dask: str | None) -> None:
+    """Connect to a store that is there. Without these options, what a FILE.py has connected to stays."""
+    from nbflow.client.connection import current
+
+    if store is not None or dask is not None:
+        nf.connect(store, dask=dask, create=False)
+    else:
+        current(create=False)
 
 
 def _absolute(store: str | None) -> str | None:

@@ -38,7 +38,7 @@ def gc(
 
     from nbflow.client.housekeeping import tidy
 
-    connection = nf.connect(store)
+    connection = nf.connect(store, create=False)
     console = Console(stderr=True)
     shown = Progress(TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True)
     line = shown.add_task("looking for what is old")

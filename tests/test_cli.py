@@ -223,6 +223,8 @@ def test_a_mistake_is_one_message_on_standard_error(shell: Shell, folder: Path, 
     (folder / "error.py").write_text("import json\nundefined\n")
     (folder / "bad.asl.json").write_text('{"StartAt": "A", "States": {"A": {"Type": "Task", "End": true}}}')
     (folder / "flows.txt").write_text("a: b: c")
+    nf.connect()
+    nf.disconnect()
     result = shell(*case.arguments)
     assert result.code == case.code
     assert result.out == ""
@@ -268,7 +270,39 @@ def test_executions_are_listed(shell: Shell) -> None:
     assert len(shell("list", "--limit", "1").out.splitlines()) == 2
 
 
+LOOKING = [
+    ["list"],
+    ["show", "monday"],
+    ["history", "monday"],
+    ["stop", "monday"],
+    ["resume"],
+    ["redrive", "monday"],
+    ["fork", "monday", "--at", "A"],
+    ["gc"],
+]
+"""Commands that look for what is there."""
+
+
+@pytest.mark.parametrize("arguments", LOOKING, ids=lambda arguments: arguments[0])
+def test_who_looks_for_runs_makes_no_store(shell: Shell, folder: Path, arguments: list[str]) -> None:
+    place = folder / "deep" / "x.sqlite"
+    (folder / "empty.sqlite").touch()
+    for store, where in (
+        ([], folder / ".nbflow" / "nbflow.sqlite"),
+        (["--store", f"sqlite:///{place}"], place),
+        (["--store", f"sqlite:///{folder}/empty.sqlite"], folder / "empty.sqlite"),
+    ):
+        result = shell(*arguments, *store)
+        assert (result.code, result.out) == (1, "")
+        assert result.err.startswith(f"nbflow: There is no store {where}. nbflow run, ")
+    assert not place.parent.exists()
+    assert not (folder / ".nbflow").exists()
+    assert (folder / "empty.sqlite").stat().st_size == 0
+
+
 def test_an_empty_list_says_which_store_it_is(shell: Shell, folder: Path) -> None:
+    nf.connect()
+    nf.disconnect()
     result = shell("list")
     assert (result.code, result.out) == (0, "")
     assert result.err == f"no executions in sqlite:///{folder / '.nbflow' / 'nbflow.sqlite'}\n"

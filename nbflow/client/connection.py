@@ -67,10 +67,12 @@ class Connection:
         artifacts: str | None = None,
         dask: str | None = None,
         limits: Limits = "local",
+        *,
+        create: bool = True,
     ) -> None:
         self.url = shown(url)
         """Of the store, without a password: it is for people."""
-        self.store = open_store(url)
+        self.store = open_store(url, create=create)
         self.shelf = Shelf(artifacts or artifacts_beside(url))
         self.engine = Engine(
             self.store,
@@ -305,6 +307,7 @@ def connect(
     artifacts: str | Path | None = None,
     dask: str | None = None,
     limits: Limits = "local",
+    create: bool = True,
 ) -> Connection:
     """Choose where executions are remembered and where their tasks run; it becomes the default of this process.
 
@@ -314,13 +317,15 @@ def connect(
     file, else in ``.nbflow`` of this project (machines that share a PostgreSQL store must share them, too).
     ``dask``: a scheduler's address; by default the active ``distributed.Client``, else a LocalCluster on first need.
     ``limits``: ``aws`` holds new executions to AWS's quotas (256 KiB for a payload, 25,000 events), with its errors.
+    ``create``: make the store if there is none; False is for whoever only looks for what is there.
 
     Raises StoreError if the store cannot be opened; the connection that there was stays.
     """
     global _current
     with _lock:
-        url = url or os.environ.get("NBFLOW_URL") or _default_url()
-        opened = Connection(url, None if artifacts is None else str(artifacts), dask, limits)
+        folder = store_folder(Path.cwd())
+        url = url or os.environ.get("NBFLOW_URL") or _url_in(made(folder) if create else folder)
+        opened = Connection(url, None if artifacts is None else str(artifacts), dask, limits, create=create)
         disconnect()
         _current = opened
         _register_exit()
@@ -328,10 +333,10 @@ def connect(
     return opened
 
 
-def current() -> Connection:
-    """The default connection, made on first need."""
+def current(*, create: bool = True) -> Connection:
+    """The default connection, made on first need; ``create`` as of :func:`connect`."""
     with _lock:
-        return _current or connect()
+        return _current or connect(create=create)
 
 
 def store_url() -> str:
@@ -360,10 +365,6 @@ def store_folder(start: Path) -> Path:
         if any((folder / mark).exists() for mark in _PROJECT_MARKS):
             return folder / STORE_FOLDER
     return start / STORE_FOLDER
-
-
-def _default_url() -> str:
-    return _url_in(made(store_folder(Path.cwd())))
 
 
 def made(folder: Path) -> Path:

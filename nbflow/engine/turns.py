@@ -161,8 +161,9 @@ class Turns:
             if kept:
                 self._remembered(made)
             else:
-                text = f"execution {made.live.row.arn} is recorded by another process"
-                self.drop(made.live, AlreadyExists(text), astray=True)
+                self._lose(
+                    made.live, f"execution {made.live.row.arn} is recorded by another process", astray=True
+                )
         self._act()
         self._rest()
 
@@ -178,6 +179,12 @@ class Turns:
             if not future.done():
                 future.set_exception(error)
         self._later += live.gone
+
+    def _lose(self, live: Live, text: str, *, astray: bool = False) -> None:
+        """Another process has it. Where it ran here, a word says so: nobody else would tell why it is silent now."""
+        if live.started.done() and not live.ending and live.row.map_run_arn is None:
+            _log.warning("Another process goes on with execution %s, or has ended it.", live.row.name)
+        self.drop(live, AlreadyExists(text), astray=astray)
 
     def _turn_away(self, live: Live, error: NbflowError) -> None:
         """Empty the mailbox, and tell those who ask for a redrive."""
@@ -504,7 +511,7 @@ class Turns:
         for arn, live in list(self.live.items()):
             running = live.step > 0 and not live.machine.run.ended and live.row.map_run_arn is None
             if live.kept and running and arn not in owned:
-                self.drop(live, AlreadyExists(f"execution {arn} was taken over by another process"))
+                self._lose(live, f"execution {arn} was taken over by another process")
         return True
 
     def _dismiss(self, live: Live) -> None:

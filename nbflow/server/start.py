@@ -72,7 +72,10 @@ def _resume(connection: Connection, ended: threading.Event) -> None:
             say(f"{error} What was interrupted is looked for again")
         else:
             for row in resumed:
-                say(f"goes on with the interrupted execution {row.name}")
+                if row.status == "RUNNING":
+                    say(f"goes on with the interrupted execution {row.name}")
+                else:  # it has ended, and its process had no time to stop what it had under way
+                    say(f"tidies up after the execution {row.name}, which is {row.status}")
             for arn, reason in reasons.items():
                 say(f"the interrupted execution {names_of(arn)[1]} cannot go on in this server: {reason}")
         if ended.wait(LOOK):

@@ -1,6 +1,7 @@
 """From a URL to a migrated database, or to one clear error that names the place and what to do."""
 
 import re
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL, Connection, insert, inspect, make_url, select
@@ -15,17 +16,21 @@ from nbflow.store.sqlite import SqliteDatabase
 _POSTGRESQL: Final = ("postgresql", "postgresql+psycopg")
 
 
-def open_database(url: str, *, busy_timeout: float) -> Database:
-    """A database that has the newest schema.
+def open_database(url: str, *, busy_timeout: float, create: bool = True) -> Database:
+    """A database that has the newest schema. Without ``create``, there must be a store.
 
     ``url`` is ``sqlite:///PATH``, relative to the working directory of this moment, or
     ``postgresql+psycopg://USER:PASSWORD@HOST/DATABASE``. ``busy_timeout`` is in seconds.
     StoreError: not such a URL, not a usable place, or not a store of ours.
     """
-    database = _database(url, busy_timeout)
+    database = _database(url, busy_timeout, create)
     try:
         with database.explained(), database.engine.connect() as connection:
-            _version(connection, database.place)  # refuses another program's database while it is untouched
+            found = _version(
+                connection, database.place
+            )  # refuses another program's database while it is untouched
+            if found is None and not create:
+                raise _no_store(database.place)
             database.prepare(connection)
             _migrate(connection, database)
     except BaseException:
@@ -47,12 +52,19 @@ def shown(url: str) -> str:
     return parsed.render_as_string()
 
 
-def _database(url: str, busy_timeout: float) -> Database:
+def _no_store(place: str) -> StoreError:
+    return StoreError(f"There is no store {place}. nbflow run, nbflow server and nf.connect() make one.")
+
+
+def _database(url: str, busy_timeout: float, create: bool) -> Database:
     try:
         parsed: URL | None = make_url(url)
     except (ArgumentError, ValueError):  # the latter where the port is no number
         parsed = None
     if parsed is not None and parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        path = Path(str(parsed.database)).absolute()
+        if not create and not path.exists():  # else its folder would be made
+            raise _no_store(str(path))
         return SqliteDatabase(parsed, busy_timeout=busy_timeout)
     if parsed is not None and parsed.drivername in _POSTGRESQL:
         try:

@@ -40,12 +40,13 @@ _AGAIN: Final = 0.05
 """Seconds between two attempts to learn whether a batch is written."""
 
 
-def open_store(url: str, *, busy_timeout: float = 5.0) -> "SqlStore":
+def open_store(url: str, *, busy_timeout: float = 5.0, create: bool = True) -> "SqlStore":
     """Opens ``sqlite:///PATH`` or ``postgresql+psycopg://…``; makes the schema where it is missing, or migrates it.
 
-    ``busy_timeout``: seconds to wait for another process's write. Raises StoreError.
+    ``busy_timeout``: seconds to wait for another process's write. Without ``create``, nothing is made where there is no
+    store. Raises StoreError.
     """
-    return SqlStore(open_database(url, busy_timeout=busy_timeout), patience=busy_timeout)
+    return SqlStore(open_database(url, busy_timeout=busy_timeout, create=create), patience=busy_timeout)
 
 
 _ID: Final = (

@@ -240,6 +240,23 @@ def test_what_has_been_stopped_is_not_offered_to_be_resumed(
     assert capsys.readouterr().err == ""
 
 
+def test_what_is_left_is_said_before_anything_ends(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C may cut the rest short."""
+    waiting().start(execution_name="patient")
+    close, said = connection.engine.close, []
+
+    def closing() -> None:
+        said.append(capsys.readouterr().err)
+        close()
+
+    monkeypatch.setattr(connection.engine, "close", closing)
+    nf.disconnect()
+    assert "left as last recorded: patient (nbflow resume NAME" in said[0]
+    assert capsys.readouterr().err == "", "once"
+
+
 # --- a store that fails for a while
 
 

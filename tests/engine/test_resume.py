@@ -327,7 +327,7 @@ def lapse(desk: Desk) -> None:
     assert lease.lapsed
 
 
-def test_whoever_was_paused_asks_before_it_acts(pair: Pair) -> None:
+def test_whoever_was_paused_asks_before_it_acts(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
     """It forgets what was taken over, and goes on with the rest."""
     one, two = pair
     for name in ("lost", "kept"):
@@ -342,6 +342,9 @@ def test_whoever_was_paused_asks_before_it_acts(pair: Pair) -> None:
     turn(one)
     assert lost is not None
     assert isinstance(lost.exception(), AlreadyExists)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Another process goes on with execution lost, or has ended it."
+    ]
     assert kept is not None
     assert kept.done()
     assert one.row("kept").output == "3"

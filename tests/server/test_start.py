@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,11 @@ import pytest
 
 import nbflow as nf
 from nbflow.cli import main
+from nbflow.server import start
 from nbflow.server.inprocess import boto3_client
 from nbflow.server.keys import Keys, keys_in
+from nbflow.service.resuming import Resumer
+from nbflow.store.rows import ExecutionRow
 from tests.server.support import client
 
 NBFLOW = [sys.executable, "-m", "nbflow.cli"]
@@ -245,3 +250,19 @@ def test_a_server_that_was_killed_is_followed_by_one_that_goes_on(folder: Path) 
         sfn = client(server.url, keys_in(folder / ".nbflow" / "credentials"))
         assert ended(sfn, running)["output"] == "[7]"
         assert "goes on with the interrupted execution" in server.end()[1]
+
+
+def test_a_server_says_what_it_goes_on_with_and_what_it_only_tidies_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = nf.connect(f"sqlite:///{folder / 's.sqlite'}")
+    row = ExecutionRow("arn:left", "left", "arn:m", "d", "RUNNING", "{}", 1.0)
+    rows = [row, replace(row, name="over", status="ABORTED")]
+    monkeypatch.setattr(Resumer, "look", lambda _: (rows, {}))
+    ended = threading.Event()
+    ended.set()
+    start._resume(connection, ended)
+    assert capsys.readouterr().err.splitlines() == [
+        "nbflow: goes on with the interrupted execution left",
+        "nbflow: tidies up after the execution over, which is ABORTED",
+    ]

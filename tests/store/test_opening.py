@@ -56,6 +56,23 @@ CASES = [
 ]
 
 
+def test_who_does_not_make_a_store_needs_one(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'deep' / 'store.db'}"
+    with pytest.raises(StoreError, match=r"There is no store .*store\.db\. nbflow run, "):
+        open_store(url, create=False)
+    assert not (tmp_path / "deep").exists()
+    open_store(url).close()
+    open_store(url, create=False).close()
+
+
+def test_nor_are_tables_made_in_an_empty_database(postgres: Server, tmp_path: Path) -> None:
+    url = postgres.schema(tmp_path)
+    with pytest.raises(StoreError, match="There is no store postgresql"):
+        open_store(url, create=False)
+    open_store(url).close()
+    open_store(url, create=False).close()
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_what_cannot_be_opened(tmp_path: Path, case: Case) -> None:
     path = tmp_path / "store.db"
