@@ -45,6 +45,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, in the AWS API
 TERMINATED = 128 + 15
 """The exit code of a process that SIGTERM ended (the shells' convention)."""
 
+MOST_SHOWN = 80
+"""Characters of a wrong JSON text that are repeated."""
+
 STEP_MEMBERS = ("name", "type", "status", "input", "output", "error", "cause", "attempts", "log")
 """What ``show RUN STEP --json`` prints of a step."""
 
@@ -162,7 +165,7 @@ def redrive(
     shown and ends as with run.
     """
     store = _absolute(store)
-    machine = None if flow is None else files.machine_in(flow, tasks)
+    machine = None if flow is None else files.machine_in(flow, tasks, "--from")
     functions = files.functions_in(tasks) if tasks is not None and machine is None else None
     _existing(store, dask)
     _see_through(nf.execution(run).redrive(machine, tasks=functions), quiet)
@@ -239,7 +242,7 @@ def fork(
     if not isinstance(named, dict):
         raise typer.BadParameter("it is no JSON object", param_hint="--variables")
     store = _absolute(store)
-    machine = None if flow is None else files.machine_in(flow, tasks)
+    machine = None if flow is None else files.machine_in(flow, tasks, "--from")
     functions = files.functions_in(tasks) if tasks is not None and machine is None else None
     _existing(store, dask)
     forked = nf.execution(run).fork(
@@ -290,11 +293,19 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise _Terminated
 
 
+def _status(text: str) -> Status:
+    try:
+        return Status(text.upper())
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(Status)}") from None
+
+
 @app.command("list")
 def list_(
     machine: Annotated[str | None, typer.Option(metavar="NAME", help="Only this state machine's.")] = None,
     status: Annotated[
-        Status | None, typer.Option(help="Only those in this status.", case_sensitive=False)
+        Status | None,
+        typer.Option(help="Only those in this status.", metavar="|".join(Status), parser=_status),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
     where: Annotated[
@@ -340,9 +351,10 @@ def list_(
     if found:
         display.put(_console(), display.runs(found))
     else:
-        which = f" in status {status.value}" if status else ""
-        which += " that are asked for" if where or name_prefix or started_after or started_before else ""
-        typer.echo(f"no executions{which} in {connection.url}", err=True)
+        none = "no executions" + (f" in status {status.value}" if status else "")
+        if where or name_prefix or started_after or started_before:
+            none = "no execution fits these filters"
+        typer.echo(f"{none} in {connection.url}", err=True)
 
 
 @app.command()
@@ -446,7 +458,7 @@ for command in (server, env, worker, gc):
 
 
 def _input(text: str, option: str) -> "Json":
-    from nbflow.service.parameters import check_input
+    from nbflow.service.parameters import read_json
 
     if text.startswith("@"):
         path = Path(text[1:])
@@ -455,10 +467,11 @@ def _input(text: str, option: str) -> "Json":
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise typer.BadParameter(f"{path}: {reason}", param_hint=option) from error
-    try:
-        return check_input(text)
-    except nf.ApiError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from error
+    value, wrong = read_json(text)
+    if wrong is not None:
+        shown = text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
+        raise typer.BadParameter(f"this is no JSON: {wrong} (it is {shown})", param_hint=option)
+    return value
 
 
 def _existing(store: str | None, dask: str | None) -> None:

@@ -53,6 +53,8 @@ def gc(
             progress=lambda what, count: shown.update(line, description=f"{count:,} {what} deleted"),
         )
     typer.echo(f"{'would free' if dry_run else 'freed'} {freed}")
+    if older_than is None and keep is None:
+        typer.echo("nbflow: give --older-than or --keep to delete executions, too", err=True)
     if freed.kept is not None and artifacts is None:
         typer.echo(
             f"nbflow: artifacts were left alone: {freed.kept}; --artifacts says that none does", err=True

@@ -52,18 +52,20 @@ def _import(name: str) -> ModuleType:
         raise nf.NbflowError(f"{name} cannot be imported:\n\n{_traceback(error)}") from error
 
 
-def machine_in(file: str, tasks: Path | None) -> Runnable:
+def machine_in(file: str, tasks: Path | None, hint: str = "FILE") -> Runnable:
     """The flow or state machine of ``FILE`` or ``FILE:NAME``; ``tasks`` is a Python file with a definition's functions.
+
+    ``hint``: where the command line has the file.
 
     Raises typer.BadParameter if the file has not exactly one, and NbflowError if it cannot be run.
     """
     path, _, wanted = file.partition(":")
     if not Path(path).is_file():
-        raise typer.BadParameter(f"there is no file {path}", param_hint="FILE")
+        raise typer.BadParameter(f"there is no file {path}", param_hint=hint)
     if path.endswith(CODE):
         if tasks is not None:
             raise typer.BadParameter("is for definitions; a Python file binds its own", param_hint="--tasks")
-        return _chosen(_names_in(Path(path), wanted), path, wanted)
+        return _chosen(_names_in(Path(path), wanted), path, wanted, hint)
     offered = {} if tasks is None else functions_in(tasks)
     from nbflow.client.machines import task_names
 
@@ -95,7 +97,7 @@ def _machines(names: Mapping[str, Any], wanted: str) -> dict[str, Runnable]:
     }
 
 
-def _chosen(names: Mapping[str, Any], path: str, wanted: str) -> Runnable:
+def _chosen(names: Mapping[str, Any], path: str, wanted: str, hint: str) -> Runnable:
     """The one flow or state machine of a file, or the one that is wanted."""
     chosen = _machines(names, wanted)
     if len(set(map(id, chosen.values()))) == 1:
@@ -103,7 +105,7 @@ def _chosen(names: Mapping[str, Any], path: str, wanted: str) -> Runnable:
     machines = _machines(names, "")
     what = f"no state machine {wanted!r}" if wanted else f"{len(machines) or 'no'} state machines"
     known = f": {', '.join(machines)}; pick one with {path}:NAME" if machines else ""
-    raise typer.BadParameter(f"{path} defines {what}{known}", param_hint="FILE")
+    raise typer.BadParameter(f"{path} defines {what}{known}", param_hint=hint)
 
 
 def _load(path: Path, hint: str = "--tasks") -> ModuleType:

@@ -5,6 +5,7 @@ Most run in this process; what is about processes (Ctrl-C, SIGKILL, workers that
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -197,10 +198,15 @@ WRONG = [
     Wrong("no such notebook", ["run", "work.ipynb"], "FILE: there is no file work.ipynb"),
     Wrong("tasks of a Python file", ["run", "flows.py:good", "--tasks", "flows.py"], "a Python file binds its own"),
     Wrong("no such tasks", ["run", "wait.asl.yaml", "--tasks", "nope.py"], "--tasks: there is no file nope.py"),
-    Wrong("input is no JSON", ["run", "flows.py:good", "-i", "{bad"], "--input: Invalid State Machine Execution Input: 'Expecting property name enclosed in double quotes at line 1 column 2'"),
+    Wrong("input is no JSON", ["run", "flows.py:good", "-i", "{bad"], "--input: this is no JSON: Expecting property name enclosed in double quotes at line 1 column 2 (it is {bad)"),
     Wrong("input is NaN", ["run", "flows.py:good", "-i", "NaN"], "NaN is no JSON number"),
     Wrong("no input file", ["run", "flows.py:good", "-i", "@nope.json"], "--input: nope.json: No such file or directory"),
-    Wrong("status", ["list", "--status", "foo"], "'foo' is not one of"),
+    Wrong("status", ["list", "--status", "foo"], "'foo' is not one of RUNNING, SUCCEEDED, FAILED, ABORTED, TIMED_OUT"),
+    Wrong("where: a string that is open", ["list", "--where", '$.output > "a'], "this string is not closed", 1),
+    Wrong("where: nothing", ["list", "--where", ""], "an empty condition", 1),
+    Wrong("redrive: several machines", ["redrive", "r", "--from", "flows.py"], "--from: flows.py defines 5 state machines"),
+    Wrong("fork: no file", ["fork", "r", "--at", "A", "--from", "nope.py"], "--from: there is no file nope.py"),
+    Wrong("variables are no JSON", ["fork", "r", "--at", "A", "--variables", "[3"], "--variables: this is no JSON: Expecting"),
     Wrong("limit", ["list", "--limit", "0"], "--limit"),
     Wrong("mistakes in the definition", ["run", "bad.asl.json"], "nbflow: The definition is not valid:\nSCHEMA_VALIDATION_FAILED at /States/A", 1),
     Wrong("a file with an error", ["run", "error.py"], "nbflow: error.py cannot be run:\n\nTraceback", 1),
@@ -317,7 +323,7 @@ def test_executions_are_found_by_their_data(shell: Shell) -> None:
     assert [line.split()[0] for line in shell("list", "--name-prefix", "tues").out.splitlines()[1:]] == [
         "tuesday"
     ]
-    assert shell("list", "--started-before", "1h").err.startswith("no executions that are asked for in ")
+    assert shell("list", "--started-before", "1h").err.startswith("no execution fits these filters in ")
     listed = json.loads(shell("list", "--json", "--where", "$.error", "--started-after", "1h").out)
     assert [each["name"] for each in listed["executions"]] == ["tuesday"]
     wrong = shell("list", "--where", "$.output == 42")
@@ -327,6 +333,8 @@ def test_executions_are_found_by_their_data(shell: Shell) -> None:
 
 @pytest.mark.usefixtures("runs")
 def test_old_executions_are_deleted(shell: Shell) -> None:
+    alone = shell("gc")
+    assert alone.err == "nbflow: give --older-than or --keep to delete executions, too\n"
     assert shell("gc", "--older-than", "1h").out == "freed 0 executions and 0 artifacts (0 bytes)\n"
     assert (
         shell("gc", "--keep", "0", "--dry-run").out == "would free 2 executions and 0 artifacts (0 bytes)\n"
@@ -465,9 +473,9 @@ def test_a_redrive_without_its_functions_says_what_to_give(
     result = shell("redrive", "tuesday")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith(
-        "nbflow: execution tuesday of broken has tasks that are not known here: broken."
+        "nbflow: execution tuesday of broken has tasks that are not known here: broken. "
+        "nbflow redrive takes --from FILE or --tasks FILE.py; in Python, define its flow"
     )
-    assert "--from FILE or --tasks FILE.py" in result.err
 
 
 @pytest.mark.usefixtures("runs")
@@ -834,6 +842,8 @@ def test_what_a_killed_process_recorded_is_there(process: Start, shell: Shell, f
     assert looked.out.startswith("killed of wait: RUNNING (interrupted), started ")
     assert "✓ First" in looked.out
     assert "… Wait" in looked.out
+    assert re.search(r"Wait, until 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d UTC", looked.out)
+    assert "nbflow resume killed goes on with it (in Python: " in looked.out
     store = f"sqlite:///{folder / 's.sqlite'}"
     assert "RUNNING" in shell("list", "--store", store).out
     events = json.loads(shell("history", "killed", "--json", "--store", store).out)["events"]

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from nbflow.artifacts.shelf import Shelf
-from nbflow.client.presentation import presenter
+from nbflow.client.presentation import in_shell, presenter
 from nbflow.engine.clock import SystemClock
 from nbflow.engine.engine import Engine
 from nbflow.errors import NbflowError
@@ -217,7 +217,10 @@ class Connection:
         """Of an interrupted execution: what goes on with it, or what is missing here for that."""
         missing = self.service.why_not_here(row)
         if missing is None:
-            return f"nf.resume({row.name!r}) goes on with it (in a shell: nbflow resume {row.name})"
+            command, call = f"nbflow resume {row.name}", f"nf.resume({row.name!r})"
+            if in_shell():
+                return f"{command} goes on with it (in Python: {call})"
+            return f"{call} goes on with it (in a shell: {command})"
         return f"it cannot go on in this process: {missing}"
 
     def offer_to_resume(self) -> None:

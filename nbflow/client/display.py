@@ -69,6 +69,8 @@ def line(visit: Visit, *, stopping: bool = False) -> str:
         what += f", {len(visit.attempts)} attempts"
     if visit.waits_for:
         what += f", waits for {visit.waits_for}"
+    if visit.wakes_at is not None and visit.exited_at is None:
+        what += f", until {when(visit.wakes_at)} UTC"
     if stopping:
         what += f", waits for {STOPPING}"
     seconds = "" if visit.exited_at is None else f"{visit.exited_at - visit.entered_at:.2f} s"

@@ -70,6 +70,11 @@ def use(presenter: Presenter) -> None:
     _presenter = presenter
 
 
+def in_shell() -> bool:
+    """Whether this process is a command, whose user reads how to go on as commands."""
+    return isinstance(_presenter, Shell)
+
+
 def presenter() -> Presenter:
     """Where runs are shown now."""
     return _presenter

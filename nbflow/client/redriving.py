@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from nbflow.client.presentation import in_shell
 from nbflow.errors import NbflowError
 from nbflow.service.starting import bound
 from nbflow.tasks.job import Code
@@ -67,14 +68,16 @@ _REMEDIES: Final = {
         "(its tasks may do something else now)",
         "give it, as in redrive(report)",
         "nbflow redrive takes --from FILE or --tasks FILE.py",
+        "start it anew, or go on from its middle: nbflow fork {name} --at STATE --from FILE",
     ),
     "fork": (
         "to go on with those that it has now, give it, as in fork(…, definition=report)",
         "give it, as in fork(…, definition=report)",
         "nbflow fork takes --from FILE or --tasks FILE.py",
+        "to go on with those that it has now, give it: nbflow fork {name} --at STATE --from FILE",
     ),
 }
-"""What to do where the states have changed; where the tasks are not known; and that in a shell."""
+"""What to do where the states have changed; where the tasks are not known; and in a shell: the second, the first."""
 
 
 def codes_now(
@@ -91,8 +94,10 @@ def codes_now(
     from nbflow.client.flows import Flow
     from nbflow.client.machines import missing_in, pinned
 
-    changed, give, shell = _REMEDIES[verb]
+    changed, give, shell, changed_in_shell = _REMEDIES[verb]
     service, row = execution.connection.service, execution.row
+    if in_shell():
+        changed = changed_in_shell.format(name=row.name)
     definition = service.definition_of(row.arn)
     known = flow or known_of(execution)
     machine = known.machine if isinstance(known, Flow) else known
@@ -108,9 +113,13 @@ def codes_now(
     codes = bound(service.desk, definition)
     lacking = sorted(missing_in(definition, given) - {code.name for code in codes.values()})
     if lacking:
+        call = (
+            f"efine its flow or state machine in this process and {give}, or give the functions, as in "
+            f"{verb}({'' if verb == 'redrive' else '…, '}tasks={{…}})"
+        )
+        remedy = f"{shell}; in Python, d{call}" if in_shell() else f"D{call}; in a shell, {shell}"
         raise NbflowError(
             f"execution {row.name} of {execution.machine} has tasks that are not known here: {', '.join(lacking)}. "
-            f"Define its flow or state machine in this process and {give}, or give the functions, as in "
-            f"{verb}({'' if verb == 'redrive' else '…, '}tasks={{…}}); in a shell, {shell}"
+            f"{remedy}"
         )
     return {**codes, **pinned(definition, given, checks)}

@@ -69,6 +69,8 @@ class Visit:
     attempts: list[Attempt] = field(default_factory=list)
     retry_due: float | None = None
     """While it waits for its next attempt."""
+    wakes_at: float | None = None
+    """Wait: until when it waits, or would have."""
     total: int = 0
     """Parallel and Map: how many branches or iterations there are. Of a Map Run, how many items are known of."""
     branches: dict[int, list["Visit"]] = field(default_factory=dict)
@@ -170,6 +172,10 @@ class Trace:
                 visit = self._current[record.frame]
                 _fail(visit, record.error, record.cause)
                 _abort_below(visit, record.at)
+                return visit
+            case r.WaitStarted():
+                visit = self._current[record.frame]
+                visit.wakes_at = record.due
                 return visit
             case r.RetryScheduled():
                 visit = self._current[record.frame]

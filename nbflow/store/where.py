@@ -112,6 +112,8 @@ Condition: TypeAlias = Exists | Compare | Like | Not | All | Some
 def parse(text: str) -> Condition:
     """The condition that a text says. Raises WhereError."""
     reader = _Reader(text)
+    if reader.kind == "end":
+        reader.fail(f"an empty condition; expected {_A_TERM}")
     condition = reader.condition(0)
     if reader.kind != "end":
         reader.refuse("and, or, or the end")
@@ -123,6 +125,7 @@ _TOKENS: Final = re.compile(
       (?P<path>\$(?:\.\w[\w-]*|\[\s*(?:-?[0-9]{1,9}|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*\])*)
     | (?P<number>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.]))
     | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+    | (?P<open>['"])
     | (?P<operator><=|>=|!=|=|<|>)
     | (?P<mark>[(),])
     | (?P<word>[A-Za-z]+)
@@ -159,6 +162,8 @@ class _Reader:
         self.token = match[self.kind]
         self._at = match.start(self.kind)
         self._next = match.end()
+        if self.kind == "open":
+            self.fail("this string is not closed")
 
     def refuse(self, allowed: str) -> NoReturn:
         """Raises WhereError: at the token, something else is expected."""

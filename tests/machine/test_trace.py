@@ -92,6 +92,12 @@ def test_a_stop_aborts_what_is_under_way() -> None:
     assert told(traced(driver).visits) == [["S", "ABORTED", {0: [["I", "ABORTED"]]}]]
 
 
+def test_a_wait_says_until_when() -> None:
+    driver = Driver(mapped({"Type": "Wait", "Seconds": 9, "End": True})).start([1])
+    [inner] = traced(driver).visits[0].branches[0]
+    assert inner.wakes_at == 1009.0
+
+
 def test_what_was_given_up_is_stopping_until_its_task_has_ended() -> None:
     driver = Driver(mapped({"Type": "Task", "Resource": TASK, "End": True})).start([1])
     driver.step(facts.Stop())

@@ -280,12 +280,13 @@ class Mistake:
 
 
 MISTAKES: Final = [
-    Mistake("", 1, "expected a path such as"),
+    Mistake("", 1, "an empty condition; expected a path such as"),
     Mistake("region = 'eu'", 1, "expected a path such as $.input.region, exists(…), not, or ("),
     Mistake("$.region = 'eu'", 1, "begins with one of $.input, $.output, $.error, $.cause, $.status, $.name"),
     Mistake("$.input.region == 'eu'", 17, "equal is written ="),
     Mistake("$.input.region = eu", 18, "expected a number, a string in quotes, true, false or null"),
-    Mistake("$.input.region = 'eu", 18, "expected a number, a string in quotes"),
+    Mistake("$.input.region = 'eu", 18, "this string is not closed"),
+    Mistake('$.input.n = 1 and $.output > "a', 30, "this string is not closed"),
     Mistake("$.input.region = '\\x'", 18, "the string has a wrong escape"),
     Mistake("$.input.region = '\\u0000'", 18, "cannot look for the character NUL"),
     Mistake("$.input.region = '\\ud800'", 18, "the string has a wrong escape"),
