@@ -65,12 +65,16 @@ def run(connection: Connection, host: str, port: int, *, auth: bool, env: Callab
 def _resume(connection: Connection, ended: threading.Event) -> None:
     """Go on with what other processes have left, this server's predecessor among them, until it is to end."""
     resumer = Resumer(connection.service.desk)
+    trouble = ""
     while True:
         try:
             resumed, reasons = resumer.look()
-        except NbflowError as error:
-            say(f"{error} What was interrupted is looked for again")
+        except Exception as error:  # noqa: BLE001  # nobody else would look
+            told, trouble = trouble, f"{type(error).__name__}: {error}"
+            if trouble != told:
+                say(f"{trouble} What was interrupted is looked for again")
         else:
+            trouble = ""
             for row in resumed:
                 if row.status == "RUNNING":
                     say(f"goes on with the interrupted execution {row.name}")
