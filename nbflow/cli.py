@@ -5,12 +5,10 @@ could not be done; 2, the command line is wrong; 130 and 143, interrupted by SIG
 imported when it runs, so that ``--help`` and mistakes are answered at once.
 """
 
-import signal
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,15 +16,14 @@ import typer
 import nbflow as nf
 from nbflow import files
 from nbflow.cli_gc import gc
-from nbflow.cli_options import Dask, Store
+from nbflow.cli_options import Run, Store, console, print_json
+from nbflow.cli_run import fork, redrive, resume, run
 from nbflow.cli_server import env, server
 from nbflow.cli_worker import worker
 from nbflow.client.presentation import Shell, use
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from nbflow.language.values import Json
+    pass
 
 app = typer.Typer(
     help="Step Functions for notebooks: run state machines, and look at what they did.",
@@ -36,17 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Run = Annotated[
-    str,
-    typer.Argument(metavar="RUN", help="An execution's name, an unambiguous beginning of it, or its ARN."),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, in the AWS API's shapes.")]
-
-TERMINATED = 128 + 15
-"""The exit code of a process that SIGTERM ended (the shells' convention)."""
-
-MOST_SHOWN = 80
-"""Characters of a wrong JSON text that are repeated."""
 
 STEP_MEMBERS = ("name", "type", "status", "input", "output", "error", "cause", "attempts", "log")
 """What ``show RUN STEP --json`` prints of a step."""
@@ -103,194 +90,8 @@ def _options(
     pass  # --version is all that the commands share
 
 
-@app.command()
-def run(
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE",
-            help="FILE.asl.json, .yaml, .py or .ipynb; FILE.py:NAME picks one of its flows and state machines.",
-        ),
-    ],
-    input: Annotated[
-        str, typer.Option("--input", "-i", metavar="JSON", help="The input as JSON text, or @FILE.")
-    ] = "{}",
-    name: Annotated[str | None, typer.Option(help="The execution's name. Default: a new one.")] = None,
-    tasks: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.py", help="A Python file with the functions that the definition's Lambda ARNs name."
-        ),
-    ] = None,
-    dask: Dask = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the output only.")] = False,
-    store: Store = None,
-) -> None:
-    """Run a state machine.
-
-    Its progress is shown, then its output is printed as JSON. The exit code is 1 if it does not succeed. Ctrl-C ends
-    the command and leaves the execution as last recorded; resume goes on with it.
-    """
-    value = _input(input, "--input")
-    store = _absolute(store)  # a notebook's folder becomes the working directory
-    machine = files.machine_in(file, tasks)
-    if store is not None or dask is not None:  # otherwise what FILE.py has connected to stays
-        nf.connect(store, dask=dask)
-    try:
-        started = machine.start(value, execution_name=name)
-    except TypeError as error:  # the input is not what a flow's function takes
-        raise typer.BadParameter(str(error), param_hint="--input") from error
-    _see_through(started, quiet)
-
-
-@app.command()
-def redrive(
-    run: Run,
-    flow: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="FILE", help="As for run: the FILE[:NAME] with its flow or state machine."
-        ),
-    ] = None,
-    tasks: Annotated[
-        Path | None, typer.Option(metavar="FILE.py", help="A Python file with the functions of its tasks.")
-    ] = None,
-    dask: Dask = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the output only.")] = False,
-    store: Store = None,
-) -> None:
-    """Go on with an execution that FAILED, TIMED_OUT or was ABORTED.
-
-    What succeeded is not done again. It goes on in this process, with the functions of the files that are given, and is
-    shown and ends as with run.
-    """
-    store = _absolute(store)
-    machine = None if flow is None else files.machine_in(flow, tasks, "--from")
-    functions = files.functions_in(tasks) if tasks is not None and machine is None else None
-    _existing(store, dask)
-    _see_through(nf.execution(run).redrive(machine, tasks=functions), quiet)
-
-
-@app.command()
-def resume(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[RUN]...", help="Names of executions, or ARNs. Default: all that are interrupted."
-        ),
-    ] = None,
-    dask: Dask = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the outputs only.")] = False,
-    store: Store = None,
-) -> None:
-    """Go on with executions that were interrupted: whose process was killed, or ended before they had.
-
-    They go on in this process, with the code of their tasks as recorded, and are shown and end as with run.
-    """
-    connection = nf.connect(store, dask=dask, create=False)
-    found = nf.resume(*(runs or []))
-    if not found:
-        typer.echo(f"no executions are interrupted in {connection.url}", err=True)
-    failed = False
-    for each in found:
-        try:
-            _see_through(each, quiet)
-        except typer.Exit as ended:  # the others go on
-            if ended.exit_code != 1:
-                raise
-            failed = True
-    if failed:
-        raise typer.Exit(1)
-
-
-@app.command()
-def fork(
-    run: Run,
-    at: Annotated[str, typer.Option(metavar="STATE", help="The state of the top level that it begins at.")],
-    input: Annotated[
-        str | None,
-        typer.Option("--input", "-i", metavar="JSON", help="The state's input as JSON text, or @FILE."),
-    ] = None,
-    variables: Annotated[
-        str | None,
-        typer.Option(metavar="JSON", help="An object: variables in place of the recorded ones, or @FILE."),
-    ] = None,
-    visit: Annotated[
-        int, typer.Option(help="Which entry of the state, from 0; negative, from the last one.")
-    ] = -1,
-    flow: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="FILE", help="As for run: the FILE[:NAME] with what it is to go on with."
-        ),
-    ] = None,
-    tasks: Annotated[
-        Path | None, typer.Option(metavar="FILE.py", help="A Python file with the functions of its tasks.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="The new execution's name. Default: a new one.")] = None,
-    dask: Dask = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the output only.")] = False,
-    store: Store = None,
-) -> None:
-    """Start an execution that goes on from the middle of another one.
-
-    It begins at a state that the other one has entered, with the input and the variables of then; on the definition of
-    the file that is given, or the other's own. It is shown and ends as with run.
-    """
-    given: dict[str, Json] = {} if input is None else {"input": _input(input, "--input")}
-    named = {} if variables is None else _input(variables, "--variables")
-    if not isinstance(named, dict):
-        raise typer.BadParameter("it is no JSON object", param_hint="--variables")
-    store = _absolute(store)
-    machine = None if flow is None else files.machine_in(flow, tasks, "--from")
-    functions = files.functions_in(tasks) if tasks is not None and machine is None else None
-    _existing(store, dask)
-    forked = nf.execution(run).fork(
-        at,
-        variables=named,
-        definition=machine,
-        tasks=functions,
-        visit=visit,
-        execution_name=name,
-        **given,
-    )
-    _see_through(forked, quiet)
-
-
-def _see_through(started: "nf.Execution", quiet: bool) -> None:
-    """Show an execution to its end, and print its output."""
-    from rich.markup import escape
-
-    from nbflow.client import display
-    from nbflow.client.progress import watch
-
-    err = _console(stderr=True)
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        if not quiet:
-            origin = escape(f", {started.origin}" if started.origin else "")
-            display.put(err, f"execution [bold]{started.name}[/] of {started.machine}{origin}")
-            watch(started, err, redrive=started.redrives)
-        started.wait()
-    except KeyboardInterrupt as interrupt:
-        connection = started.connection
-        connection.leaving = True  # its word at the end names what is left
-        if isinstance(interrupt, _Terminated):
-            connection.exit_code = TERMINATED
-        raise typer.Exit(connection.exit_code) from None
-    if started.status != "SUCCEEDED":
-        display.show_error(err, started.explain())
-        display.put(err, f"\nlook closer with: nbflow show {started.name}")
-        raise typer.Exit(1)
-    _print_json(started.output)
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM: it ends what Ctrl-C ends."""
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
+for _going_on in (run, redrive, resume, fork):
+    app.command()(_going_on)
 
 
 def _status(text: str) -> Status:
@@ -335,7 +136,7 @@ def list_(
 
         arn = None if machine is None else machine_arn(machine)
         search = searched(where, name_prefix, started_after, started_before)
-        _print_json(connection.service.list_executions(arn, status, limit, search=search))
+        print_json(connection.service.list_executions(arn, status, limit, search=search))
         return
     from nbflow.client import display
 
@@ -349,7 +150,7 @@ def list_(
         started_before=started_before,
     )
     if found:
-        display.put(_console(), display.runs(found))
+        display.put(console(), display.runs(found))
     else:
         none = "no executions" + (f" in status {status.value}" if status else "")
         if where or name_prefix or started_after or started_before:
@@ -385,13 +186,13 @@ def show(
                 raise nf.NbflowError(f"step {looked_at.label} has no function whose text is known")
             typer.echo(looked_at.source, nl=False)
         elif as_json:
-            _print_json({member: getattr(looked_at, member) for member in STEP_MEMBERS})
+            print_json({member: getattr(looked_at, member) for member in STEP_MEMBERS})
         else:
-            display.show_step(_console(), looked_at)
+            display.show_step(console(), looked_at)
     elif as_json:
-        _print_json(connection.service.describe_execution(found.arn))
+        print_json(connection.service.describe_execution(found.arn))
     else:
-        display.show_execution(_console(), found)
+        display.show_execution(console(), found)
 
 
 @app.command()
@@ -400,11 +201,11 @@ def history(run: Run, as_json: AsJson = False, store: Store = None) -> None:
     nf.connect(store, create=False)
     events = nf.execution(run).history()
     if as_json:
-        _print_json({"events": events})
+        print_json({"events": events})
         return
     from nbflow.client import display
 
-    display.put(_console(), display.events(events))
+    display.put(console(), display.events(events))
 
 
 @app.command()
@@ -457,39 +258,6 @@ for command in (server, env, worker, gc):
 # --- reading
 
 
-def _input(text: str, option: str) -> "Json":
-    from nbflow.service.parameters import read_json
-
-    if text.startswith("@"):
-        path = Path(text[1:])
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise typer.BadParameter(f"{path}: {reason}", param_hint=option) from error
-    value, wrong = read_json(text)
-    if wrong is not None:
-        shown = text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
-        raise typer.BadParameter(f"this is no JSON: {wrong} (it is {shown})", param_hint=option)
-    return value
-
-
-def _existing(store: str | None, dask: str | None) -> None:
-    """Connect to a store that is there. Without these options, what a FILE.py has connected to stays."""
-    from nbflow.client.connection import current
-
-    if store is not None or dask is not None:
-        nf.connect(store, dask=dask, create=False)
-    else:
-        current(create=False)
-
-
-def _absolute(store: str | None) -> str | None:
-    """A store's URL that does not depend on the working directory."""
-    path = (store or "").removeprefix("sqlite:///")
-    return store if path in ("", store) else f"sqlite:///{Path(path).absolute()}"
-
-
 def _step(run: "nf.Execution", text: str) -> "nf.Step":
     """``NAME`` or ``NAME[3]``; a state's own name may end in brackets, too."""
     name, bracket, number = text.removesuffix("]").rpartition("[")
@@ -499,21 +267,6 @@ def _step(run: "nf.Execution", text: str) -> "nf.Step":
         return run[name][int(number)] if is_item and text not in entered else run[text]
     except (KeyError, IndexError) as error:
         raise nf.NbflowError(str(error.args[0])) from error
-
-
-# --- printing
-
-
-def _console(stderr: bool = False) -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=stderr)
-
-
-def _print_json(value: "Json") -> None:
-    from nbflow.client.display import pretty
-
-    typer.echo(pretty(value))
 
 
 if __name__ == "__main__":
