@@ -47,6 +47,8 @@ class Followed:
         self.here = False
         """Whether it goes on in this process, so that the bus speaks of it."""
         self.interrupted = False
+        self.missing = ""
+        """What this process lacks to go on with it, if it is interrupted."""
         """Whether nobody goes on with it: its process is no more."""
         self.failed = ""
         """The name of the state that made it fail."""
@@ -78,19 +80,32 @@ class Followed:
         before = None if self._behind else (self._read, self.here, self.interrupted)
         self._behind = True
         connection, arn = self.execution.connection, self.execution.arn
-        self.here = connection.engine.ended(arn) is not None  # asked first: its last step may come in between
+        self.here = self._is_here()  # asked first: its last step may come in between
         for row in connection.store.journal(arn, after=self._read):
             for record in decode(row.records, row.format):
                 self.board.add(record)
             self._read = row.step
         counted = self.execution.count(self.board)
-        self.interrupted = not self.here and self.board.status == "RUNNING" and self.execution.interrupted
+        was_interrupted, self.interrupted = self.interrupted, self._is_interrupted()
+        if self.interrupted and not was_interrupted:
+            self.missing = connection.service.why_not_here(self.execution.row) or ""
         news = counted or (self._read, self.here, self.interrupted) != before
         if news and self.board.status not in ("PENDING", "RUNNING"):
             self.close()
             self._explain()
         self._behind = False
         return news
+
+    def _is_here(self) -> bool:
+        """In memory, or asleep until it is due."""
+        engine = self.execution.connection.engine
+        if engine.ended(self.execution.arn) is not None:
+            return True
+        row = self.execution.row
+        return row.asleep_until is not None and row.owner == engine.id
+
+    def _is_interrupted(self) -> bool:
+        return not self.here and self.board.status == "RUNNING" and self.execution.interrupted
 
     def _explain(self) -> None:
         """Why it did not succeed; that somebody stopped it without a word, the status says already."""
@@ -110,7 +125,7 @@ class Followed:
             "status": board.status,
             "started": board.started_at or now,
             "stopped": board.stopped_at,
-            "error": self.error,
+            "error": self.missing if self.interrupted else self.error,
             "failed": self.failed,
             "here": self.here,
             "interrupted": self.interrupted,

@@ -60,7 +60,7 @@ class RunLive(TypedDict):
     started: float
     stopped: float | None
     error: str
-    """Why it did not succeed, in one line for people; "" unless that is so."""
+    """Why it did not succeed, in one line for people; if it is interrupted, what is missing here to go on; else ""."""
     failed: str
     """The name of the state that made it fail, or ""."""
     here: bool

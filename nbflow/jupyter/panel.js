@@ -207,6 +207,7 @@ class Row {
     }
     if (this.trouble) return this.trouble;
     if (live.here) return "";
+    if (live.interrupted && live.error) return `Its process has ended, and it cannot go on here: ${live.error}`;
     if (live.interrupted) return `Its process has ended: nf.resume("${this.head.name}") goes on with it, Stop ends it.`;
     const more = `If its process has gone, nf.resume("${this.head.name}") goes on with it.`;
     return `It does not go on in this kernel: this is what was recorded of it. ${more}`;

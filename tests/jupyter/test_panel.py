@@ -137,7 +137,33 @@ def test_a_run_whose_process_is_no_more_is_said_to_be_interrupted(
     following.turn()
     assert panel.live[run.arn]["interrupted"]
     assert "RUNNING (interrupted)" in following.read(showing._static)[0]["text/plain"]
+    assert panel.live[run.arn]["error"] == "", "nothing is missing here"
     other.close()
+
+
+def test_what_is_missing_to_go_on_is_said(
+    desk: Desk, tmp_path: Path, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = desk.start(scope(List=task("list")))
+    other = Desk(tmp_path)
+    panel = Panel(following)
+    following.add(Execution(run.arn, other))  # type: ignore[arg-type]
+    monkeypatch.setattr(other.service, "why_not_here", lambda row: "no module named 'prophet'")
+    desk.engine.close()
+    following.turn()
+    assert panel.live[run.arn]["error"] == "no module named 'prophet'"
+    other.close()
+
+
+def test_one_that_is_asleep_here_goes_on_here(
+    desk: Desk, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = desk.start(scope(List=task("list")))
+    following.add(run)
+    desk.store.put_to_sleep({run.arn: 2e9}, desk.engine.id)
+    monkeypatch.setattr(desk.engine, "ended", lambda arn: None)
+    following.turn()
+    assert following.runs[run.arn].live(0.0)["here"]
 
 
 def test_a_run_that_was_left_as_recorded_is_news(desk: Desk, following: Following) -> None:
