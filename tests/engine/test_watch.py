@@ -137,7 +137,8 @@ def test_the_thread_goes_on_after_an_error(caplog: pytest.LogCaptureFixture) -> 
     assert caplog.text.count("The store is locked. It is looked at again.") == 2
 
 
-def test_the_thread_ends_when_nobody_listens_and_begins_anew() -> None:
+def test_the_thread_ends_when_nobody_listens_and_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nbflow.engine.watch.LINGER", 0.01)
     number = Number()
     watch = Watch(number)
     for _ in range(2):
