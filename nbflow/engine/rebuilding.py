@@ -10,7 +10,7 @@ from nbflow.language import model
 from nbflow.language.validate import parse
 from nbflow.language.values import Chance
 from nbflow.machine import Machine
-from nbflow.machine.records import decode
+from nbflow.machine.records import Record, decode
 from nbflow.machine.turn import HasActivity
 from nbflow.store.port import Store
 from nbflow.store.rows import ExecutionRow
@@ -28,9 +28,14 @@ def rebuilt(
 ) -> Live:
     """The execution, with what does its tasks. Raises StoreError."""
     definition = _parsed(store.definition(row.definition))
-    steps = [decode(step.records, step.format) for step in store.journal(row.arn)]
+    steps = recorded_steps(store, row.arn)
     machine = Machine.rebuilt(definition, chance, steps, has_activity)
     return Live(row, machine, codes, directory, script=script, step=len(steps))
+
+
+def recorded_steps(store: Store, arn: str) -> list[list[Record]]:
+    """The records of each step of an execution. Raises StoreError."""
+    return [decode(step.records, step.format) for step in store.journal(arn)]
 
 
 @lru_cache(128)

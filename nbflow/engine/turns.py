@@ -22,12 +22,11 @@ from nbflow.engine.lease import Lease
 from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live, Owed, tokens_of
 from nbflow.engine.map_runs import MapRuns, Spawn
 from nbflow.engine.outside import Outside
-from nbflow.engine.rebuilding import rebuilt, recorded_codes
+from nbflow.engine.rebuilding import rebuilt, recorded_codes, recorded_steps
 from nbflow.engine.sleepers import Sleepers
 from nbflow.errors import NbflowError
 from nbflow.language.values import Chance
 from nbflow.machine import Machine, facts, orders
-from nbflow.machine.records import decode
 from nbflow.machine.turn import HasActivity
 from nbflow.pools.port import Pool
 from nbflow.store.port import Store, StoreError
@@ -278,10 +277,10 @@ class Turns:
         rows = self.sleepers.due()
         for row in rows:
             if row.arn not in self.live:
-                self._take_in(row)
+                self._bring_back(row)
         self.sleepers.woken(rows)
 
-    def _take_in(self, row: ExecutionRow) -> None:
+    def _bring_back(self, row: ExecutionRow) -> None:
         """Have an execution in memory again, which is this engine's. Raises StoreError."""
         codes = recorded_codes(self._store, row)
         live = rebuilt(self._store, row, self._chance, self._has_activity, codes, row.directory or "")
@@ -298,7 +297,7 @@ class Turns:
         row = self._store.execution(execution)
         if row is None or row.asleep_until is None or row.owner != self._lease.row.id:
             return False
-        self._take_in(row)
+        self._bring_back(row)
         self.sleepers.woken([row])
         return True
 
@@ -401,7 +400,7 @@ class Turns:
         text = f"execution {live.row.arn} cannot go on: {reason}"
         try:
             run, chance = live.machine.run, live.machine.chance
-            steps = [decode(row.records, row.format) for row in self._store.journal(live.row.arn)]
+            steps = recorded_steps(self._store, live.row.arn)
             live.machine, live.step = (
                 Machine.rebuilt(run.definition, chance, steps, live.machine.has_activity),
                 len(steps),

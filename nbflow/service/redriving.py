@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Final
 
 from nbflow.engine.live import AlreadyExists, NothingToRedrive
+from nbflow.engine.rebuilding import recorded_steps
 from nbflow.engine.rows import bindings
 from nbflow.language.values import Json
-from nbflow.machine.records import decode
 from nbflow.service.arns import map_state_of
 from nbflow.service.definitions import check_definition
 from nbflow.service.desk import Desk
@@ -69,7 +69,7 @@ def _redrive(desk: Desk, row: ExecutionRow, token: str | None, work: Work | None
     """Go on with it. Returns when that was decided. Raises AlreadyExists and NothingToRedrive."""
     definition = check_definition(desk.store.definition(row.definition))
     work = work or Work(bound(desk, definition))
-    steps = [decode(step.records, step.format) for step in desk.store.journal(row.arn)]
+    steps = recorded_steps(desk.store, row.arn)
     now = desk.engine.now()
     tokens = _tokens(row, now) + ([] if token is None else [(token, now)])
     changed = replace(row, bindings=bindings(work.tasks), redrive_tokens=json.dumps(tokens[-MOST_TOKENS:]))

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from nbflow.engine.live import AlreadyExists, Script
-from nbflow.engine.rebuilding import recorded_codes
+from nbflow.engine.rebuilding import recorded_codes, recorded_steps
 from nbflow.errors import NbflowError
 from nbflow.language import model
 from nbflow.machine import facts
-from nbflow.machine.records import Record, TaskScheduled, decode
+from nbflow.machine.records import Record, TaskScheduled
 from nbflow.machine.step import Machine
 from nbflow.service.arns import map_state_of
 from nbflow.service.definitions import check_definition
@@ -176,7 +176,7 @@ def resume(desk: Desk, row: ExecutionRow) -> bool:
     if _given_up(desk, row):
         desk.store.tell(row.arn, facts.encode(facts.Stop()))
     while True:
-        steps = [decode(step.records, step.format) for step in desk.store.journal(row.arn)]
+        steps = recorded_steps(desk.store, row.arn)
         script = None if ended else _script(desk, row, definition, steps)
         going_on = desk.engine.resume(row, definition, steps, codes, script)
         try:

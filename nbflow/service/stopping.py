@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Final
 
 from nbflow.engine.live import AlreadyExists
+from nbflow.engine.rebuilding import recorded_steps
 from nbflow.language.paths import compact
 from nbflow.machine import facts
-from nbflow.machine.records import decode
 from nbflow.service.definitions import check_definition
 from nbflow.service.desk import Desk
 from nbflow.service.lookup import execution_of
@@ -109,6 +109,6 @@ def _stop_map_runs(desk: Desk, row: ExecutionRow) -> None:
 
 def _adopt(desk: Desk, row: ExecutionRow) -> Future[None]:
     desk.engine.open()
-    steps = [decode(step.records, step.format) for step in desk.store.journal(row.arn)]
+    steps = recorded_steps(desk.store, row.arn)
     definition = check_definition(desk.store.definition(row.definition))
     return desk.engine.adopt(row, definition, steps, bound(desk, definition))
