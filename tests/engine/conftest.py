@@ -1,4 +1,4 @@
-"""Floors for the tests of Map Runs."""
+"""Desks, and floors for the tests of Map Runs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.engine.floor import Floor
+from tests.engine.test_engine import Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    desk.engine.close()
+    desk.store.close()
 
 
 @pytest.fixture

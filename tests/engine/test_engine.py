@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -85,14 +85,6 @@ class Desk:
 
     def records(self, name: str = "run") -> list[Record]:
         return [record for row in self.store.journal(f"arn:{name}") for record in decode(row.records)]
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    yield desk
-    desk.engine.close()
-    desk.store.close()
 
 
 def task(name: str = "f", **fields: Json) -> dict[str, Json]:

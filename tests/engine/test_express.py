@@ -1,8 +1,5 @@
 """Executions that the store never hears of, and tasks that a script answers for."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from nbflow.engine.live import AlreadyExists, EngineError, Script
@@ -15,15 +12,6 @@ from nbflow.tasks import function
 from nbflow.tasks.job import Outcome
 from tests.engine.test_engine import Desk, task
 from tests.machine.driver import CONTEXT, TASK
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    yield desk
-    desk.engine.close()
-    desk.store.close()
-
 
 ROW = ExecutionRow("arn:x", "x", "arn:machine", "", "RUNNING", "{}", 0.0)
 WAIT: Json = {"Type": "Wait", "Seconds": 10, "End": True}

@@ -2,7 +2,7 @@
 
 import errno
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,6 @@ import pytest
 from nbflow.engine.turns import PAUSE
 from nbflow.store.sqlite import SqliteDatabase
 from tests.engine.test_engine import Desk, task
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    yield desk
-    desk.engine.close()
-    desk.store.close()
 
 
 def writer(desk: Desk) -> sqlite3.Connection:
