@@ -14,6 +14,14 @@ class ClientClosed(NbflowError):
     """The user's Dask client was closed while jobs were under way."""
 
 
+class SchedulerGone(NbflowError):
+    """The scheduler that had the jobs is gone, or was restarted, and has forgotten them."""
+
+
+_FORGOTTEN: Final = ("scheduler-connection-lost", "scheduler-restart")
+"""Dask's reasons for futures that it cancels by itself."""
+
+
 def results(futures: Sequence[Any]) -> dict[Any, bytes | BaseException]:
     """What each of Dask's futures brought: in one round trip for each client, if all goes well."""
     found: dict[Any, bytes | BaseException] = {}
@@ -26,7 +34,7 @@ def results(futures: Sequence[Any]) -> dict[Any, bytes | BaseException]:
         with suppress(Exception):
             found.update(zip(good, client.gather(good), strict=True))
     missing = [future for future in futures if future not in found]
-    return found | {f: ClientClosed() if is_orphan(f) else _result(f) for f in missing}
+    return found | {future: _result(future) for future in missing}
 
 
 def is_orphan(future: Any) -> bool:
@@ -35,11 +43,20 @@ def is_orphan(future: Any) -> bool:
 
 
 def _result(future: Any) -> bytes | BaseException:
+    if is_orphan(future):
+        return _forgotten(future) or ClientClosed()
     try:
         result: bytes = future.result()
     except (Exception, CancelledError) as error:  # noqa: BLE001  # whatever it is, the steps must hear of it
-        return ClientClosed(str(error)) if is_orphan(future) else error
+        return _forgotten(future) or (ClientClosed(str(error)) if is_orphan(future) else error)
     return result
+
+
+def _forgotten(future: Any) -> SchedulerGone | None:
+    if future.status != "cancelled":
+        return None
+    reason = getattr(future._state.exception, "reason", None)  # its ``exception()`` asks the client
+    return SchedulerGone(reason) if reason in _FORGOTTEN else None
 
 
 def failures(jobs: Sequence[Job], error: BaseException) -> list[Outcome]:
@@ -62,5 +79,6 @@ _CAUSES: Final = {
         "worker's log). Try less data at once, or fewer workers with more memory each. Dask says: {error}"
     ),
     "ClientClosed": "the Dask client was closed before {name}() had ended. Start the execution again.",
-    "FutureCancelledError": "the Dask client was restarted before {name}() had ended. Dask says: {error}",
+    "FutureCancelledError": "Dask was told to cancel {name}(). Dask says: {error}",
+    "SchedulerLost": "{name}() had not ended: {error}",
 }

@@ -256,6 +256,19 @@ def test_a_client_that_is_closed_meanwhile(
     assert outputs(answers.wait(1)) == [8], "the client that is active now is used"
 
 
+def test_a_cluster_that_is_restarted_meanwhile(
+    dask_client: Any, pool: DaskPool, shelf: Shelf, began: Any, go: Any
+) -> None:
+    answers = Answers(pool, shelf)
+    answers.send(hold, *range(3))
+    held = {began.get(timeout=LONG), began.get(timeout=LONG)}
+    assert not held - {0, 1, 2}
+    dask_client.restart(timeout=LONG)
+    distributed.Event("go", client=dask_client).set()
+    assert outputs(answers.wait()) == [0, 1, 2]
+    assert answers.came.empty()
+
+
 # --- a cluster of its own, whose workers die
 
 
