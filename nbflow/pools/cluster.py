@@ -2,6 +2,7 @@
 
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -9,6 +10,7 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from nbflow.errors import NbflowError
+from nbflow.pools import versions
 from nbflow.pools.quiet import hush, speak
 
 PATIENCE: Final = 60.0
@@ -40,6 +42,8 @@ class Cluster:
         self._own_cluster: Any = None
         self._made: WeakSet[Any] = WeakSet()
         """Clients that were made here."""
+        self._compared: WeakSet[Any] = WeakSet()
+        """Clients whose workers' versions are known."""
         self._asked = ""
         """The address that the own client was made for; "" with a cluster of its own."""
         self._lost = ""
@@ -52,6 +56,8 @@ class Cluster:
         """
         client = self._active() or self._mine()
         self._lost = ""
+        if client not in self._compared and not self.is_own(client):
+            self._compare(client)
         return client
 
     def give_up(self) -> None:
@@ -94,6 +100,20 @@ class Cluster:
             ) from error
         return self._own
 
+    def _compare(self, client: Any) -> None:
+        """Say once what the workers have in other versions. Raises NoCluster if they cannot work at all."""
+        found = versions.of(client)
+        lacking = versions.lacking(found)
+        if lacking:
+            raise NoCluster(
+                f"nbflow is not installed on the Dask workers {', '.join(lacking[:3])}{' …' * (len(lacking) > 3)}: "
+                f"install it there (pip install nbflow=={found['client']['packages']['nbflow']}), and start them again."
+            )
+        if found["workers"]:  # else they are still to come
+            self._compared.add(client)
+        if text := versions.differences(found):
+            self._say(text)
+
     def _gone(self, address: str) -> SchedulerLost:
         if not self._lost:
             self._say(
@@ -109,11 +129,14 @@ class Cluster:
     def _start(self, seek: str) -> None:
         """``seek``: the address of a scheduler that has been in use."""
         from distributed import Client, LocalCluster
+        from distributed.versions import VersionMismatchWarning
 
         self._asked = ""
         if address := self._address or seek:
             knock = {"timeout": KNOCK} if seek else {}
-            self._own = Client(address, set_as_default=False, **knock)
+            with warnings.catch_warnings():  # it is said in words, once, what differs
+                warnings.simplefilter("ignore", VersionMismatchWarning)
+                self._own = Client(address, set_as_default=False, **knock)
             self._made.add(self._own)
             self._asked = address
             return

@@ -30,6 +30,7 @@ from weakref import WeakSet
 
 from nbflow.pools.chunk import decode, encode, perform_chunk
 from nbflow.pools.cluster import PATIENCE, Cluster, SchedulerLost
+from nbflow.pools.locality import Locality
 from nbflow.pools.pace import chunk_sizes
 from nbflow.pools.port import Answer
 from nbflow.pools.results import ClientClosed, SchedulerGone, failures, is_orphan, results
@@ -82,6 +83,8 @@ class _Flight:
     alone: Literal["", "worker", "cluster"] = ""
     """Of a suspect, one job: where there must be nothing else."""
     given_up: set[Key] = field(default_factory=set)
+    wish: str | None = None
+    """The worker that has its data."""
 
     @property
     def keys(self) -> set[Key]:
@@ -109,6 +112,7 @@ class DaskPool:
         self._flights: dict[Any, _Flight] = {}
         """By Dask's future."""
         self._finished: deque[Any] = deque()
+        self._locality = Locality()
         self._deserted: WeakSet[Any] = WeakSet()
         """Clients whose scheduler was gone for a time: Dask may close them in the end."""
         self._condition = threading.Condition()
@@ -247,12 +251,17 @@ class DaskPool:
 
     def _launch(self, client: Any, flight: _Flight) -> None:
         jobs = [entry.job for entry in flight.entries]
+        if not flight.alone:
+            with self._condition:
+                flight.wish = self._locality.wish(jobs)
+        there = {"workers": [flight.wish], "allow_other_workers": True} if flight.wish else {}
         try:
             expendable = self._cluster.is_own(client)
-            future = client.submit(perform_chunk, encode(jobs), expendable, key=self._key(jobs))
+            future = client.submit(perform_chunk, encode(jobs), expendable, key=self._key(jobs), **there)
         except Exception as error:  # noqa: BLE001  # a closed client, a payload that Dask refuses
             with self._condition:
                 self._paces[jobs[0].code.sha256].under_way -= len(jobs)
+                self._locality.over(flight.wish)
             _answer(flight.entries, failures(jobs, error))
             return
         with self._condition:
@@ -302,12 +311,15 @@ class DaskPool:
             if flight is None:
                 return  # the pool was closed in the meantime
             entries = flight.entries
+            if type(result).__name__ == "KilledWorker":
+                self._locality.gone(result.last_worker.address)  # type: ignore[union-attr]
             if isinstance(result, BaseException):
                 if self._send_again(future, flight, result):
                     entries, result = flight.unwanted, Stopped()
                 result = failures([entry.job for entry in entries], result)
             else:
                 self._note_pace(flight, result)
+                self._locality.note([entry.job for entry in entries], result)
         _answer(entries, result)
 
     def _send_again(self, future: Any, flight: _Flight, error: BaseException) -> bool:
@@ -342,6 +354,7 @@ class DaskPool:
         if flight is not None:
             sha = flight.entries[0].job.code.sha256
             self._paces[sha].under_way -= len(flight.entries)
+            self._locality.over(flight.wish)
             self._dirty.add(sha)
             self._condition.notify_all()
         return flight

@@ -1,5 +1,6 @@
 """What came of chunks that were sent: their bytes, or why there are none, and how people are told."""
 
+import reprlib
 from asyncio import CancelledError
 from collections import defaultdict
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ def _result(future: Any) -> bytes | BaseException:
     try:
         result: bytes = future.result()
     except (Exception, CancelledError) as error:  # noqa: BLE001  # whatever it is, the steps must hear of it
+        if type(error).__name__ == "KilledWorker":
+            _look_into(future.client, error)
         return _forgotten(future) or (ClientClosed(str(error)) if is_orphan(future) else error)
     return result
 
@@ -59,6 +62,27 @@ def _forgotten(future: Any) -> SchedulerGone | None:
     return SchedulerGone(reason) if reason in _FORGOTTEN else None
 
 
+def _look_into(client: Any, killed: Any) -> None:
+    """A nanny that ends its worker for the memory that it takes says so; that becomes a note of the error."""
+    with suppress(Exception):  # the cluster goes, too
+        for _, event in client.get_events("worker-restart-memory"):
+            if event["worker"] == killed.last_worker.address:
+                limit = killed.last_worker.memory_limit / 2**20
+                killed.add_note(
+                    f"it took {event['rss'] / 2**20:,.0f} MiB of memory, and is allowed {limit:,.0f} MiB"
+                )
+
+
+def _why(error: BaseException) -> list[str]:
+    return getattr(error, "__notes__", []) or [
+        "killed by the system, out of memory, a native crash, or os._exit"
+    ]
+
+
+def _shown(job: Job) -> str:
+    return reprlib.repr(job.arguments)
+
+
 def failures(jobs: Sequence[Job], error: BaseException) -> list[Outcome]:
     """Something other than the task itself went wrong: the error is named after Dask's."""
     name = type(error).__name__
@@ -67,7 +91,9 @@ def failures(jobs: Sequence[Job], error: BaseException) -> list[Outcome]:
             job.execution,
             job.attempt,
             error=f"Dask.{name}",
-            cause=_CAUSES.get(name, "{error}").format(name=job.code.name, error=error),
+            cause=_CAUSES.get(name, "{error}").format(
+                name=job.code.name, item=_shown(job), why="; ".join(_why(error)), error=error
+            ),
         )
         for job in jobs
     ]
@@ -75,8 +101,8 @@ def failures(jobs: Sequence[Job], error: BaseException) -> list[Outcome]:
 
 _CAUSES: Final = {
     "KilledWorker": (
-        "the worker process died while it ran {name}() (killed by the system, out of memory, or os._exit; see the "
-        "worker's log). Try less data at once, or fewer workers with more memory each. Dask says: {error}"
+        "the worker process died while it ran {name}() on {item} ({why}; see the worker's log). Try less "
+        "data at once, or fewer workers with more memory each. Dask says: {error}"
     ),
     "ClientClosed": "the Dask client was closed before {name}() had ended. Start the execution again.",
     "FutureCancelledError": "Dask was told to cancel {name}(). Dask says: {error}",

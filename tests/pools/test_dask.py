@@ -297,7 +297,7 @@ def test_only_the_culprits_fail_when_workers_die(
         (113, "Dask.KilledWorker"),
     ]
     assert (failed[0].cause or "").startswith(
-        "the worker process died while it ran kills() (killed by the system, out of"
+        "the worker process died while it ran kills() on 13 (killed by the system, out of"
     )
     assert "Try less data at once, or fewer workers" in (failed[0].cause or "")
     assert outputs([o for o in outcomes if not o.error]) == [x for x in range(8, 150) if x % 100 != 13]

@@ -108,7 +108,7 @@ class FutureCancelledError(Exception):
 CAUSES = [
     (
         KilledWorker("4 workers {died}"),
-        "the worker process died while it ran clean() (killed",
+        "the worker process died while it ran clean() on {'path': 'a.csv'} (killed",
         "4 workers {died}",
     ),
     (ClientClosed(), "the Dask client was closed before clean() had ended. Start", "again."),
@@ -119,7 +119,7 @@ CAUSES = [
 
 @pytest.mark.parametrize(("error", "begin", "end"), CAUSES, ids=lambda value: type(value).__name__)
 def test_how_people_are_told(error: Any, begin: str, end: str, shelf: Shelf) -> None:
-    job = Job("execution", 7, Code("function", "clean", "0", b""), None, shelf)
+    job = Job("execution", 7, Code("function", "clean", "0", b""), {"path": "a.csv"}, shelf)
     (outcome,) = failures([job], error)
     assert (outcome.execution, outcome.attempt, outcome.error) == (
         "execution",
