@@ -1,3 +1,4 @@
+import functools
 import importlib
 import multiprocessing
 import os
@@ -308,6 +309,32 @@ def test_only_the_culprits_fail_when_workers_die(
     pool.close()
     assert set(multiprocessing.active_children()) <= children
     assert dask_client.status == "running"
+
+
+def hungry(x: int) -> int:
+    held = []
+    for _ in range(40 * x):
+        held.append(b"x" * 50_000_000)
+        time.sleep(0.02)
+    return x
+
+
+@pytest.mark.usefixtures("dask_client")
+def test_a_task_that_takes_too_much_memory(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cause names the item and the memory; the other items are none the worse."""
+    monkeypatch.setattr("distributed.client._get_global_client", lambda: None)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    small = functools.partial(distributed.LocalCluster, memory_limit="600MB")
+    monkeypatch.setattr(distributed, "LocalCluster", small)
+    pool = DaskPool(Cluster())
+    answers = Answers(pool, shelf)
+    answers.send(hungry, 0, 1, 0, name="hungry")
+    outcomes = answers.wait()
+    assert [outcome.error for outcome in outcomes] == [None, "Dask.KilledWorker", None]
+    cause = outcomes[1].cause or ""
+    assert cause.startswith("the worker process died while it ran hungry() on 1 (it took ")
+    assert "MiB of memory, and is allowed 572 MiB; see the worker's log)" in cause
+    pool.close()
 
 
 def test_a_job_is_never_sent_twice_under_one_key(shelf: Shelf) -> None:

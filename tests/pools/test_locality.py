@@ -97,7 +97,7 @@ def test_data_stays_where_it_was_made(dask_client: Any, shelf: Shelf) -> None:
     (outcome,) = answers.wait()
     for attempt, function in enumerate((more, more, where), start=1):
         (artifact,) = outcome.artifacts
-        (shelf_file,) = [shelf.path_of(artifact)]
+        shelf_file = shelf.path_of(artifact)
         hidden = f"{shelf_file}.hidden"
         os.rename(shelf_file, hidden)  # who would read it finds nothing
         code = pin(function, "task", keywords=False)
@@ -108,7 +108,7 @@ def test_data_stays_where_it_was_made(dask_client: Any, shelf: Shelf) -> None:
         (outcome,) = answers.wait(1)
         assert outcome.error is None, outcome.cause
         os.rename(hidden, shelf_file)
-    there, made_at, rows = outcome.output  # type: ignore[misc]
+    there, made_at, rows = outcome.output
     assert (there, rows) == (made_at, 300_000)
     assert outcome.worker in dask_client.nthreads()
     pool.close()
