@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 LARGEST: Final = 64 * 2**20
-"""What takes more bytes of memory is not kept, and need not be a private copy."""
+"""What takes more bytes of memory is kept by Dask workers only, and an array nowhere: it need not be a private copy."""
 
 
 class Unpicklable(NbflowError):
@@ -164,6 +164,17 @@ def _read_frame(file: IO[bytes]) -> "pd.DataFrame":
     return frame
 
 
+def _fresh_frame(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """From pandas 3 on, what is written to a copy is copied then, and ``.values`` are read-only.
+
+    That does not hold who goes behind the back of pandas; so what is copied soon is copied at once.
+    """
+    import pandas as pd
+
+    lazy = int(pd.__version__.partition(".")[0]) >= 3 and frame.memory_usage().sum() > LARGEST
+    return frame.copy(deep=not lazy)
+
+
 def _frame_size(frame: "pd.DataFrame") -> int:
     return int(frame.memory_usage(deep=True).sum())
 
@@ -215,7 +226,7 @@ def _write_pickle(value: object, path: str) -> bytes:
 
 
 FORMATS: Final = {
-    "dataframe": Format(".parquet", _write_frame, _read_frame, lambda frame: frame.copy(), _frame_size),
+    "dataframe": Format(".parquet", _write_frame, _read_frame, _fresh_frame, _frame_size),
     "series": Format(".parquet", _write_series, _read_frame, _fresh_series, _frame_size),
     "ndarray": Format(
         ".npy", _write_array, _read_array, lambda array: array.copy("K"), lambda array: array.nbytes

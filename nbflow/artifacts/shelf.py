@@ -4,7 +4,7 @@ A value is written to a draft first, and the draft takes its name only when it i
 file or does not. What has a name never changes, so that nothing is ever locked and every process may put
 and get.
 
-Live objects of this process are handed out again without reading (:data:`_LIVE`), each time as a fresh copy:
+Live objects of this process are handed out again without reading (:data:`live`), each time as a fresh copy:
 what one task does to its frame, no other task sees.
 """
 
@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -57,7 +58,10 @@ class Cache:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
+        self._largest = min(limit, LARGEST)
         self._kept: OrderedDict[tuple[str, str], tuple[Any, int]] = OrderedDict()
+        self._asked: dict[tuple[str, str], float] = {}
+        """When each was last asked for, on the monotonic clock."""
         self._lock = Lock()
 
     def get(self, artifact: Artifact) -> Any:
@@ -67,24 +71,51 @@ class Cache:
             if key not in self._kept:
                 return None
             self._kept.move_to_end(key)
+            self._asked[key] = time.monotonic()
             return self._kept[key][0]
 
     def keep(self, artifact: Artifact, kept: Any) -> None:
-        """Keeps it, and drops the oldest. What is larger than LARGEST is not kept."""
+        """Keeps it, and drops the oldest. What is too large is not kept; an array beyond LARGEST is not ours alone."""
         key, size = (artifact.sha256, artifact.kind), FORMATS[artifact.kind].size(kept)
         with self._lock:
-            if key in self._kept or size > LARGEST:
+            largest = min(self._largest, LARGEST) if artifact.kind == "ndarray" else self._largest
+            if key in self._kept or size > largest:
                 return
             self._kept[key] = (kept, size)
+            self._asked[key] = time.monotonic()
             self._size += size
-            while self._size > self._limit:
-                self._size -= self._kept.popitem(last=False)[1][1]
+            self._fit()
+
+    def resize(self, limit: int) -> None:
+        """From now on up to this number of bytes, which one value may take all."""
+        with self._lock:
+            self._limit = self._largest = limit
+            self._fit()
+
+    def forget(self, before: float) -> None:
+        """Drops what was last asked for before then, on the monotonic clock."""
+        with self._lock:
+            while self._kept and self._asked[next(iter(self._kept))] < before:
+                self._drop_oldest()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._kept
+
+    def _fit(self) -> None:
+        while self._size > self._limit:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        key, (_, size) = self._kept.popitem(last=False)
+        del self._asked[key]
+        self._size -= size
 
 
 _ASIDE: Final = ".aside"
 """What the name of a file ends in while it is decided whether it goes."""
 
-_LIVE: Final = Cache(256 * 2**20)
+live: Final = Cache(256 * 2**20)
 """Of this process, for all shelves: a hash stands for its content wherever it lies."""
 
 
@@ -116,7 +147,7 @@ class Shelf:
             if about.kind == "pickle":
                 self._note(artifact, json.dumps(versions(value)))
             self._install(draft, artifact.file)
-        _LIVE.keep(artifact, kept)
+        live.keep(artifact, kept)
         return artifact
 
     def put_file(self, path: str | Path, kind: str) -> Artifact:
@@ -139,12 +170,12 @@ class Shelf:
         if artifact.kind not in FORMATS:
             return self.path_of(artifact)
         layout = FORMATS[artifact.kind]
-        kept = _LIVE.get(artifact)
+        kept = live.get(artifact)
         try:
             if kept is None:
                 with self._open(artifact.file) as file:
                     kept = layout.read(file)
-                _LIVE.keep(artifact, kept)
+                live.keep(artifact, kept)
             return layout.fresh(kept)
         except ShelfError:
             raise

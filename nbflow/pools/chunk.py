@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
+from nbflow.pools.locality import look_again, make_room
 from nbflow.tasks.importing import importable_for
 from nbflow.tasks.job import Job, Outcome
 from nbflow.tasks.perform import perform
@@ -29,7 +30,10 @@ def perform_chunk(chunk: bytes, expendable: bool = False) -> bytes:
     worker = _worker()
     own = worker is not None and worker.nanny is not None
     keys = [(job.execution, job.attempt) for job in jobs]
+    address = "" if worker is None else worker.address
     answers, here = [], ""
+    if worker is not None:
+        make_room(worker)
     with nullcontext() if worker is None else _heeding(worker, keys, expendable):
         for job in jobs:
             if own and job.directory != here:
@@ -38,7 +42,11 @@ def perform_chunk(chunk: bytes, expendable: bool = False) -> bytes:
                 importable_for([code], job.directory)
                 here = job.directory
             done = perform(job)
-            answers.append((done.output, done.error, done.cause, done.artifacts, done.log, done.seconds))
+            answers.append(
+                (done.output, done.error, done.cause, done.artifacts, done.log, done.seconds, address)
+            )
+    if worker is not None:
+        look_again(worker)
     return pickle.dumps(answers, pickle.HIGHEST_PROTOCOL)
 
 

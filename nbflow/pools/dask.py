@@ -11,23 +11,29 @@ each alone, before anything else: only the culprit ends in ``Dask.KilledWorker``
 under way. Heavy jobs would have to wait long for that; on a cluster of our own they are first sent to an idle worker
 each, and the worker's heartbeat tells what it ran when it died.
 
+When a scheduler is gone, or restarted, it has forgotten what it had. What has been answered is in the store; the rest
+is sent again, when there is a scheduler.
+
 Two threads: one finds or starts the cluster, collects jobs into chunks and sends them (that takes time that the engine
 does not have), one gathers finished chunks, all that are there at once.
 """
 
 import itertools
 import threading
+import time
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
+from weakref import WeakSet
 
 from nbflow.pools.chunk import decode, encode, perform_chunk
-from nbflow.pools.cluster import Cluster
+from nbflow.pools.cluster import PATIENCE, Cluster, SchedulerLost
+from nbflow.pools.locality import Locality
 from nbflow.pools.pace import chunk_sizes
 from nbflow.pools.port import Answer
-from nbflow.pools.results import failures, is_orphan, results
+from nbflow.pools.results import ClientClosed, SchedulerGone, failures, is_orphan, results
 from nbflow.tasks.job import Job, Outcome
 from nbflow.tasks.stopping import Key, Stopped
 
@@ -40,6 +46,9 @@ HEAVY: Final = 2.0
 LOOK: Final = 1.0
 """Seconds between looks for futures whose client was closed: Dask may never call back for them."""
 
+REST: Final = 0.25
+"""Seconds between looks for a scheduler that is gone."""
+
 CLOSING: Final = 10.0
 """Seconds that ``close`` waits for the cluster to stop; at exit it is stopped anyway."""
 
@@ -47,6 +56,11 @@ CLOSING: Final = 10.0
 class _Entry(NamedTuple):
     job: Job
     answer: Answer
+
+    @property
+    def key(self) -> Key:
+        """As in ``_Pace.waiting``."""
+        return self.job.execution, self.job.attempt
 
 
 @dataclass(slots=True)
@@ -69,11 +83,20 @@ class _Flight:
     alone: Literal["", "worker", "cluster"] = ""
     """Of a suspect, one job: where there must be nothing else."""
     given_up: set[Key] = field(default_factory=set)
+    wish: str | None = None
+    """The worker that has its data."""
 
     @property
     def keys(self) -> set[Key]:
-        """Of its jobs, as in ``_Pace.waiting``."""
-        return {(entry.job.execution, entry.job.attempt) for entry in self.entries}
+        return {entry.key for entry in self.entries}
+
+    @property
+    def wanted(self) -> list[_Entry]:
+        return [entry for entry in self.entries if entry.key not in self.given_up]
+
+    @property
+    def unwanted(self) -> list[_Entry]:
+        return [entry for entry in self.entries if entry.key in self.given_up]
 
 
 class DaskPool:
@@ -89,6 +112,9 @@ class DaskPool:
         self._flights: dict[Any, _Flight] = {}
         """By Dask's future."""
         self._finished: deque[Any] = deque()
+        self._locality = Locality()
+        self._deserted: WeakSet[Any] = WeakSet()
+        """Clients whose scheduler was gone for a time: Dask may close them in the end."""
         self._condition = threading.Condition()
         self._closed = False
         self._threads: list[threading.Thread] = []
@@ -130,7 +156,7 @@ class DaskPool:
                     break
             else:
                 return False
-        others = [entry for entry in flight.entries if (entry.job.execution, entry.job.attempt) != key]
+        others = [entry for entry in flight.entries if entry.key != key]
         _answer(others, failures([entry.job for entry in others], Stopped()))
         return True
 
@@ -153,6 +179,7 @@ class DaskPool:
     # --- sending
 
     def _send(self) -> None:
+        since: float | None = None  # when the scheduler was first found to be gone
         while self._something_to_send():
             try:
                 client = self._cluster.client()
@@ -160,9 +187,22 @@ class DaskPool:
                     self._send_suspect(client)
                 else:
                     self._send_chunks(client)
+                since = None
+            except (SchedulerLost, OSError) as error:  # OSError: it goes while it is asked
+                since = time.monotonic() if since is None else since
+                if time.monotonic() - since < PATIENCE:
+                    self._rest()
+                else:
+                    since = None
+                    self._cluster.give_up()
+                    self._refuse(error)
             except Exception as error:  # noqa: BLE001  # whatever goes wrong, the steps must hear of it
                 self._refuse(error)
         self._cluster.close()
+
+    def _rest(self) -> None:
+        with self._condition:
+            self._condition.wait_for(lambda: self._closed, REST)
 
     def _something_to_send(self) -> bool:
         """Wait for it. False: the pool is closed."""
@@ -211,12 +251,17 @@ class DaskPool:
 
     def _launch(self, client: Any, flight: _Flight) -> None:
         jobs = [entry.job for entry in flight.entries]
+        if not flight.alone:
+            with self._condition:
+                flight.wish = self._locality.wish(jobs)
+        there = {"workers": [flight.wish], "allow_other_workers": True} if flight.wish else {}
         try:
             expendable = self._cluster.is_own(client)
-            future = client.submit(perform_chunk, encode(jobs), expendable, key=self._key(jobs))
+            future = client.submit(perform_chunk, encode(jobs), expendable, key=self._key(jobs), **there)
         except Exception as error:  # noqa: BLE001  # a closed client, a payload that Dask refuses
             with self._condition:
                 self._paces[jobs[0].code.sha256].under_way -= len(jobs)
+                self._locality.over(flight.wish)
             _answer(flight.entries, failures(jobs, error))
             return
         with self._condition:
@@ -265,17 +310,43 @@ class DaskPool:
             flight = self._forget(future)
             if flight is None:
                 return  # the pool was closed in the meantime
+            entries = flight.entries
+            if type(result).__name__ == "KilledWorker":
+                self._locality.gone(result.last_worker.address)  # type: ignore[union-attr]
             if isinstance(result, BaseException):
-                if type(result).__name__ == "KilledWorker" and not _is_culprit(future, flight, result):
-                    alone = _where_alone(
-                        flight, result, self._paces[flight.entries[0].job.code.sha256].seconds
-                    )
-                    self._suspects.extend(_Flight([entry], alone) for entry in flight.entries)
-                    return
-                result = failures([entry.job for entry in flight.entries], result)
+                if self._send_again(future, flight, result):
+                    entries, result = flight.unwanted, Stopped()
+                result = failures([entry.job for entry in entries], result)
             else:
                 self._note_pace(flight, result)
-        _answer(flight.entries, result)
+                self._locality.note([entry.job for entry in entries], result)
+        _answer(entries, result)
+
+    def _send_again(self, future: Any, flight: _Flight, error: BaseException) -> bool:
+        """Whether the flight goes out once more, without what was given up. Else the error is its jobs'."""
+        if isinstance(error, SchedulerGone):
+            self._deserted.add(future.client)
+            self._put_back(flight)
+        elif isinstance(error, ClientClosed):
+            if self._cluster.is_users(future.client) and future.client not in self._deserted:
+                return False
+            self._put_back(flight)
+        elif type(error).__name__ == "KilledWorker" and not _is_culprit(future, flight, error):
+            alone = _where_alone(flight, error, self._paces[flight.entries[0].job.code.sha256].seconds)
+            self._suspects.extend(_Flight([entry], alone) for entry in flight.wanted)
+        else:
+            return False
+        return True
+
+    def _put_back(self, flight: _Flight) -> None:
+        """To where it was: before what waits."""
+        if flight.alone:
+            self._suspects.extendleft([_Flight([entry], flight.alone) for entry in flight.wanted])
+            return
+        waiting = self._paces[flight.entries[0].job.code.sha256].waiting
+        for entry in reversed(flight.wanted):
+            waiting[entry.key] = entry
+            waiting.move_to_end(entry.key, last=False)
 
     def _forget(self, future: Any) -> _Flight | None:
         """A flight is over: there is room for the next."""
@@ -283,6 +354,7 @@ class DaskPool:
         if flight is not None:
             sha = flight.entries[0].job.code.sha256
             self._paces[sha].under_way -= len(flight.entries)
+            self._locality.over(flight.wish)
             self._dirty.add(sha)
             self._condition.notify_all()
         return flight

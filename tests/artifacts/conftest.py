@@ -12,7 +12,7 @@ from nbflow.artifacts.shelf import Cache, Shelf
 def live(monkeypatch: pytest.MonkeyPatch) -> Cache:
     """The cache of this test."""
     cache = Cache(2**20)
-    monkeypatch.setattr(nbflow.artifacts.shelf, "_LIVE", cache)
+    monkeypatch.setattr(nbflow.artifacts.shelf, "live", cache)
     return cache
 
 
@@ -25,4 +25,4 @@ def shelf(tmp_path: Path, live: Cache) -> Shelf:
 @pytest.fixture
 def forget(monkeypatch: pytest.MonkeyPatch, live: Cache) -> None:
     """Nothing stays in memory: what is got was read from its file."""
-    monkeypatch.setattr(nbflow.artifacts.shelf, "_LIVE", Cache(0))
+    monkeypatch.setattr(nbflow.artifacts.shelf, "live", Cache(0))

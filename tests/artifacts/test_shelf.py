@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Iterator
 from hashlib import sha256
@@ -206,3 +207,20 @@ def test_the_room_imports_no_heavy_library() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_cache_that_gives_way(shelf: Shelf) -> None:
+    cache = Cache(1000)
+    first, second = shelf.put({1: "a" * 100}), shelf.put({1: "b" * 100})
+    for artifact in (first, second):
+        cache.keep(artifact, b"x" * 400)
+    cache.get(first)
+    cache.resize(500)
+    assert (cache.get(first), cache.get(second)) == (b"x" * 400, None)
+    cache.forget(time.monotonic() - 100)
+    assert not cache.is_empty
+    cache.forget(time.monotonic() + 100)
+    assert cache.is_empty
+    cache.resize(10_000)
+    cache.keep(second, b"x" * 10_000)
+    assert cache.get(second), "one value may take all"

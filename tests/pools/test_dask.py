@@ -1,3 +1,4 @@
+import functools
 import importlib
 import multiprocessing
 import os
@@ -256,6 +257,19 @@ def test_a_client_that_is_closed_meanwhile(
     assert outputs(answers.wait(1)) == [8], "the client that is active now is used"
 
 
+def test_a_cluster_that_is_restarted_meanwhile(
+    dask_client: Any, pool: DaskPool, shelf: Shelf, began: Any, go: Any
+) -> None:
+    answers = Answers(pool, shelf)
+    answers.send(hold, *range(3))
+    held = {began.get(timeout=LONG), began.get(timeout=LONG)}
+    assert not held - {0, 1, 2}
+    dask_client.restart(timeout=LONG)
+    distributed.Event("go", client=dask_client).set()
+    assert outputs(answers.wait()) == [0, 1, 2]
+    assert answers.came.empty()
+
+
 # --- a cluster of its own, whose workers die
 
 
@@ -284,7 +298,7 @@ def test_only_the_culprits_fail_when_workers_die(
         (113, "Dask.KilledWorker"),
     ]
     assert (failed[0].cause or "").startswith(
-        "the worker process died while it ran kills() (killed by the system, out of"
+        "the worker process died while it ran kills() on 13 (killed by the system, out of"
     )
     assert "Try less data at once, or fewer workers" in (failed[0].cause or "")
     assert outputs([o for o in outcomes if not o.error]) == [x for x in range(8, 150) if x % 100 != 13]
@@ -295,6 +309,32 @@ def test_only_the_culprits_fail_when_workers_die(
     pool.close()
     assert set(multiprocessing.active_children()) <= children
     assert dask_client.status == "running"
+
+
+def hungry(x: int) -> int:
+    held = []
+    for _ in range(40 * x):
+        held.append(b"x" * 50_000_000)
+        time.sleep(0.02)
+    return x
+
+
+@pytest.mark.usefixtures("dask_client")
+def test_a_task_that_takes_too_much_memory(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cause names the item and the memory; the other items are none the worse."""
+    monkeypatch.setattr("distributed.client._get_global_client", lambda: None)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    small = functools.partial(distributed.LocalCluster, memory_limit="600MB")
+    monkeypatch.setattr(distributed, "LocalCluster", small)
+    pool = DaskPool(Cluster())
+    answers = Answers(pool, shelf)
+    answers.send(hungry, 0, 1, 0, name="hungry")
+    outcomes = answers.wait()
+    assert [outcome.error for outcome in outcomes] == [None, "Dask.KilledWorker", None]
+    cause = outcomes[1].cause or ""
+    assert cause.startswith("the worker process died while it ran hungry() on 1 (it took ")
+    assert "MiB of memory, and is allowed 572 MiB; see the worker's log)" in cause
+    pool.close()
 
 
 def test_a_job_is_never_sent_twice_under_one_key(shelf: Shelf) -> None:

@@ -1,12 +1,13 @@
 from asyncio import CancelledError
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from nbflow.artifacts.shelf import Shelf
-from nbflow.pools.results import ClientClosed, failures, results
+from nbflow.pools.results import ClientClosed, SchedulerGone, failures, results
 from nbflow.tasks.job import Code, Job
 
 
@@ -25,6 +26,11 @@ class Future:
     client: Client
     status: str
     result: Callable[[], bytes]
+    reason: str = "unknown"
+
+    @property
+    def _state(self) -> Any:
+        return SimpleNamespace(exception=SimpleNamespace(reason=self.reason))
 
 
 def raises(error: BaseException) -> Callable[[], bytes]:
@@ -84,6 +90,13 @@ def test_a_client_that_is_closed_just_now() -> None:
     assert isinstance(results([future])[future], ClientClosed)
 
 
+@pytest.mark.parametrize("reason", ["scheduler-connection-lost", "scheduler-restart"])
+@pytest.mark.parametrize("status", ["connecting", "running", "closed"])
+def test_what_the_scheduler_has_forgotten(status: str, reason: str) -> None:
+    future = Future(Client(status), "cancelled", raises(CancelledError("x")), reason)
+    assert isinstance(results([future])[future], SchedulerGone)
+
+
 class KilledWorker(Exception):
     pass
 
@@ -95,18 +108,18 @@ class FutureCancelledError(Exception):
 CAUSES = [
     (
         KilledWorker("4 workers {died}"),
-        "the worker process died while it ran clean() (killed",
+        "the worker process died while it ran clean() on {'path': 'a.csv'} (killed",
         "4 workers {died}",
     ),
     (ClientClosed(), "the Dask client was closed before clean() had ended. Start", "again."),
-    (FutureCancelledError("why"), "the Dask client was restarted before clean() had ended.", "why"),
+    (FutureCancelledError("why"), "Dask was told to cancel clean().", "why"),
     (TypeError("{odd}"), "{odd}", "{odd}"),
 ]
 
 
 @pytest.mark.parametrize(("error", "begin", "end"), CAUSES, ids=lambda value: type(value).__name__)
 def test_how_people_are_told(error: Any, begin: str, end: str, shelf: Shelf) -> None:
-    job = Job("execution", 7, Code("function", "clean", "0", b""), None, shelf)
+    job = Job("execution", 7, Code("function", "clean", "0", b""), {"path": "a.csv"}, shelf)
     (outcome,) = failures([job], error)
     assert (outcome.execution, outcome.attempt, outcome.error) == (
         "execution",
