@@ -17,14 +17,15 @@ does not have), one gathers finished chunks, all that are there at once.
 
 import itertools
 import threading
-from collections import OrderedDict, defaultdict, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from nbflow.pools.chunk import decode, encode, perform_chunk
 from nbflow.pools.cluster import Cluster
+from nbflow.pools.lanes import Entry, Lane, Lanes
 from nbflow.pools.pace import chunk_sizes
 from nbflow.pools.port import Answer
 from nbflow.pools.results import failures, is_orphan, results
@@ -44,36 +45,23 @@ CLOSING: Final = 10.0
 """Seconds that ``close`` waits for the cluster to stop; at exit it is stopped anyway."""
 
 
-class _Entry(NamedTuple):
-    job: Job
-    answer: Answer
-
-
-@dataclass(slots=True)
-class _Pace:
-    """What is known about one task's code."""
-
-    seconds: float | None = None
-    """How long one job takes, about."""
-    waiting: OrderedDict[Key, _Entry] = field(default_factory=OrderedDict)
-    """By execution and attempt."""
-    under_way: int = 0
-    """Jobs sent and not yet answered."""
-
-
 @dataclass(slots=True, eq=False)
 class _Flight:
     """A chunk that has been sent."""
 
-    entries: list[_Entry]
+    entries: list[Entry]
     alone: Literal["", "worker", "cluster"] = ""
     """Of a suspect, one job: where there must be nothing else."""
     given_up: set[Key] = field(default_factory=set)
 
     @property
     def keys(self) -> set[Key]:
-        """Of its jobs, as in ``_Pace.waiting``."""
+        """Of its jobs, as in ``Lane.waiting``."""
         return {(entry.job.execution, entry.job.attempt) for entry in self.entries}
+
+    def lane(self, lanes: Lanes) -> Lane:
+        """Of its jobs."""
+        return lanes[self.entries[0].job.code.sha256]
 
 
 class DaskPool:
@@ -81,8 +69,7 @@ class DaskPool:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._paces: defaultdict[str, _Pace] = defaultdict(_Pace)
-        """By the code's hash."""
+        self._lanes = Lanes()
         self._dirty: set[str] = set()
         """Codes that may have chunks to send."""
         self._suspects: deque[_Flight] = deque()
@@ -103,19 +90,26 @@ class DaskPool:
                 return
             if not self._threads:
                 self._start_threads()
-            sha = job.code.sha256
-            self._paces[sha].waiting[job.execution, job.attempt] = _Entry(job, answer)
-            if sha not in self._dirty:
-                self._dirty.add(sha)
-                self._condition.notify_all()
+            self._lanes.add(job, answer)
+            self._look_at(job.code.sha256)
+
+    def limit(self, sha256: str, most: int) -> None:
+        with self._condition:
+            self._lanes[sha256].most = most
+            self._look_at(sha256)
+
+    def _look_at(self, sha256: str) -> None:
+        """The code may have chunks to send now."""
+        if sha256 not in self._dirty:
+            self._dirty.add(sha256)
+            self._condition.notify_all()
 
     def cancel(self, execution: str, attempt: int) -> bool:
         """A job that has not been sent is given up; a chunk, when nobody wants any of its jobs any more."""
         key = (execution, attempt)
         with self._condition:
-            for pace in self._paces.values():
-                if pace.waiting.pop(key, None):
-                    return True
+            if self._lanes.give_up(key):
+                return True
             for flight in self._suspects:
                 if key in flight.keys:
                     self._suspects.remove(flight)
@@ -178,16 +172,12 @@ class DaskPool:
 
     def _send_chunks(self, client: Any) -> None:
         width = max(1, sum(client.nthreads().values()))
-        chunks: list[list[_Entry]] = []
         with self._condition:
-            for sha in self._dirty:
-                pace = self._paces[sha]
-                for size in chunk_sizes(len(pace.waiting), pace.under_way, pace.seconds, width):
-                    chunks.append([pace.waiting.popitem(last=False)[1] for _ in range(size)])
-                    pace.under_way += size
+            chunks = [_chunks(self._lanes[sha], width) for sha in self._dirty]
             self._dirty.clear()
-        for chunk in chunks:
-            self._launch(client, _Flight(chunk))
+        for turn in itertools.zip_longest(*chunks):
+            for chunk in filter(None, turn):
+                self._launch(client, _Flight(chunk))
 
     def _send_suspect(self, client: Any) -> None:
         """One, when its place is empty.
@@ -206,7 +196,7 @@ class DaskPool:
             if self._flights and ("cluster" in alone or not settled or all(processing.values())):
                 return
             flight = self._suspects.popleft()
-            self._paces[flight.entries[0].job.code.sha256].under_way += 1
+            flight.lane(self._lanes).begun(1)
         self._launch(client, flight)
 
     def _launch(self, client: Any, flight: _Flight) -> None:
@@ -216,7 +206,7 @@ class DaskPool:
             future = client.submit(perform_chunk, encode(jobs), expendable, key=self._key(jobs))
         except Exception as error:  # noqa: BLE001  # a closed client, a payload that Dask refuses
             with self._condition:
-                self._paces[jobs[0].code.sha256].under_way -= len(jobs)
+                flight.lane(self._lanes).over(len(jobs))
             _answer(flight.entries, failures(jobs, error))
             return
         with self._condition:
@@ -232,10 +222,8 @@ class DaskPool:
     def _refuse(self, error: Exception) -> None:
         """There is no cluster: every waiting job fails with the reason."""
         with self._condition:
-            entries = [entry for pace in self._paces.values() for entry in pace.waiting.values()]
+            entries = self._lanes.clear()
             entries += [entry for flight in self._suspects for entry in flight.entries]
-            for pace in self._paces.values():
-                pace.waiting.clear()
             self._suspects.clear()
             self._dirty.clear()
         _answer(entries, failures([entry.job for entry in entries], error))
@@ -267,9 +255,7 @@ class DaskPool:
                 return  # the pool was closed in the meantime
             if isinstance(result, BaseException):
                 if type(result).__name__ == "KilledWorker" and not _is_culprit(future, flight, result):
-                    alone = _where_alone(
-                        flight, result, self._paces[flight.entries[0].job.code.sha256].seconds
-                    )
+                    alone = _where_alone(flight, result, flight.lane(self._lanes).seconds)
                     self._suspects.extend(_Flight([entry], alone) for entry in flight.entries)
                     return
                 result = failures([entry.job for entry in flight.entries], result)
@@ -281,17 +267,25 @@ class DaskPool:
         """A flight is over: there is room for the next."""
         flight = self._flights.pop(future, None)
         if flight is not None:
-            sha = flight.entries[0].job.code.sha256
-            self._paces[sha].under_way -= len(flight.entries)
-            self._dirty.add(sha)
-            self._condition.notify_all()
+            lane = flight.lane(self._lanes)
+            lane.over(len(flight.entries))
+            self._look_at(lane.sha256)
         return flight
 
     def _note_pace(self, flight: _Flight, outcomes: Sequence[Outcome]) -> None:
         """The mean of old and new: it follows a change of pace, and one slow job does not decide."""
-        pace = self._paces[flight.entries[0].job.code.sha256]
+        lane = flight.lane(self._lanes)
         mean = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
-        pace.seconds = mean if pace.seconds is None else (pace.seconds + mean) / 2
+        lane.seconds = mean if lane.seconds is None else (lane.seconds + mean) / 2
+
+
+def _chunks(lane: Lane, room: int) -> list[list[Entry]]:
+    """What is sent now of a lane. They begin."""
+    width = lane.width(room)
+    sizes = chunk_sizes(len(lane.waiting), lane.under_way, lane.seconds, width)
+    if lane.most:
+        sizes = sizes[: max(0, lane.most - lane.runs)]
+    return [lane.take(size) for size in sizes]
 
 
 def _is_culprit(future: Any, flight: _Flight, killed: Any) -> bool:
@@ -321,6 +315,6 @@ def _decoded(flight: _Flight, result: bytes | BaseException) -> list[Outcome] | 
         return error
 
 
-def _answer(entries: Sequence[_Entry], outcomes: Sequence[Outcome]) -> None:
+def _answer(entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> None:
     for entry, outcome in zip(entries, outcomes, strict=True):
         entry.answer(outcome)
