@@ -50,7 +50,7 @@ _BOUND: Final = ("kind", "name", "path", "sha256", "keywords", "on", "returns")
 """What an execution remembers of the code of a task: of one content, there may be several."""
 
 _ALSO: Final = ("resources", "concurrency")
-"""Remembered where it is said: engines before 0.1.0 did not know it."""
+"""Remembered where it is said: what was recorded before there were such options has none."""
 
 
 def bindings(codes: Mapping[str, Code]) -> str:

@@ -18,7 +18,7 @@ does not have), one gathers finished chunks, all that are there at once.
 import itertools
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from uuid import uuid4
@@ -26,10 +26,11 @@ from uuid import uuid4
 from nbflow.pools.chunk import decode, encode, perform_chunk
 from nbflow.pools.cluster import Cluster
 from nbflow.pools.lanes import Entry, Lane, Lanes
-from nbflow.pools.pace import chunk_sizes
+from nbflow.pools.pace import AHEAD, DEMAND, chunk_sizes
 from nbflow.pools.port import Answer
 from nbflow.pools.results import failures, is_orphan, results
-from nbflow.tasks.job import Job, Outcome
+from nbflow.pools.width import NoResource, Resources, Widths, may_grow, missing
+from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.stopping import Key, Stopped
 
 IDLE_POLL: Final = 0.05
@@ -39,7 +40,8 @@ HEAVY: Final = 2.0
 """Seconds: workers' heartbeats, at least one a second, show what they run."""
 
 LOOK: Final = 1.0
-"""Seconds between looks for futures whose client was closed: Dask may never call back for them."""
+"""Seconds between looks for futures whose client was closed (Dask may never call back for them), and, while jobs wait,
+for workers that have come."""
 
 CLOSING: Final = 10.0
 """Seconds that ``close`` waits for the cluster to stop; at exit it is stopped anyway."""
@@ -57,7 +59,12 @@ class _Flight:
     @property
     def keys(self) -> set[Key]:
         """Of its jobs, as in ``Lane.waiting``."""
-        return {(entry.job.execution, entry.job.attempt) for entry in self.entries}
+        return {entry.key for entry in self.entries}
+
+    @property
+    def resources(self) -> Resources:
+        """What a worker must have for it."""
+        return self.entries[0].job.code.resources
 
     def lane(self, lanes: Lanes) -> Lane:
         """Of its jobs."""
@@ -65,10 +72,12 @@ class _Flight:
 
 
 class DaskPool:
-    """Jobs on the cluster that ``cluster`` finds or starts."""
+    """Jobs on the cluster that ``cluster`` finds or starts. ``say`` is called with what people should know."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, say: Callable[[str], None] = lambda text: None) -> None:
         self._cluster = cluster
+        self._say = say
+        self._said: set[str] = set()
         self._lanes = Lanes()
         self._dirty: set[str] = set()
         """Codes that may have chunks to send."""
@@ -124,7 +133,7 @@ class DaskPool:
                     break
             else:
                 return False
-        others = [entry for entry in flight.entries if (entry.job.execution, entry.job.attempt) != key]
+        others = [entry for entry in flight.entries if entry.key != key]
         _answer(others, failures([entry.job for entry in others], Stopped()))
         return True
 
@@ -163,21 +172,47 @@ class DaskPool:
         with self._condition:
             if self._in_quarantine():
                 self._condition.wait(IDLE_POLL)
-            self._condition.wait_for(lambda: self._dirty or self._suspects or self._closed)
+            while not self._condition.wait_for(
+                lambda: self._dirty or self._suspects or self._closed, self._rest()
+            ):
+                self._dirty.update(lane.sha256 for lane in self._lanes.waiting() if lane.free)
             return not self._closed
+
+    def _rest(self) -> float | None:
+        """Seconds until it is looked whether workers have come: long jobs may not land for hours."""
+        return LOOK if any(lane.free for lane in self._lanes.waiting()) else None
 
     def _in_quarantine(self) -> bool:
         """Whether only suspects are sent, or nothing."""
         return bool(self._suspects) or any(flight.alone == "cluster" for flight in self._flights.values())
 
     def _send_chunks(self, client: Any) -> None:
-        width = max(1, sum(client.nthreads().values()))
         with self._condition:
-            chunks = [_chunks(self._lanes[sha], width) for sha in self._dirty]
+            codes = {sha: lane.code for sha in self._dirty if (lane := self._lanes[sha]).waiting}
             self._dirty.clear()
+        widths = Widths(client)
+        chunks: list[list[list[Entry]]] = []
+        for sha, code in codes.items():
+            width = widths.of(code.resources)
+            if not width and code.resources:
+                self._miss(client, code)
+            with self._condition:
+                chunks.append(_chunks(self._lanes[sha], width, DEMAND if may_grow(client) else AHEAD))
         for turn in itertools.zip_longest(*chunks):
             for chunk in filter(None, turn):
                 self._launch(client, _Flight(chunk))
+
+    def _miss(self, client: Any, code: Code) -> None:
+        """No worker has what the code needs. One may come, unless the cluster is our own."""
+        words = missing(code.name, code.resources)
+        if self._cluster.is_own(client):
+            with self._condition:
+                entries = self._lanes[code.sha256].clear()
+            words = f"{words}, and this process connects to its scheduler: nf.connect(dask='tcp://…')"
+            _answer(entries, failures([entry.job for entry in entries], NoResource(words)))
+        elif words not in self._said:
+            self._said.add(words)
+            self._say(f"{words} (waiting for one)")
 
     def _send_suspect(self, client: Any) -> None:
         """One, when its place is empty.
@@ -188,8 +223,15 @@ class DaskPool:
         """
         processing = client.processing()
         placed = {key for keys in processing.values() for key in keys}
+        widths = Widths(client)
         with self._condition:
+            needy = [f for f in self._flights if self._flights[f].resources and f.key not in placed]
             if not self._suspects:
+                return
+        for future in needy:
+            self._take_back(future, widths)
+        with self._condition:
+            if not self._suspects or not self._suspects[0].lane(self._lanes).free:
                 return
             alone = {self._suspects[0].alone, *(flight.alone for flight in self._flights.values())}
             settled = all(future.key in placed for future in self._flights)
@@ -199,11 +241,29 @@ class DaskPool:
             flight.lane(self._lanes).begun(1)
         self._launch(client, flight)
 
+    def _take_back(self, future: Any, widths: Widths) -> None:
+        """What no worker can do now must not keep suspects waiting: it waits here meanwhile."""
+        flight = self._flights.get(future)
+        if flight is None or future.done() or widths.of(flight.resources):
+            return
+        with self._condition:
+            if self._forget(future) is not None:
+                flight.lane(self._lanes).put_back(
+                    [entry for entry in flight.entries if entry.key not in flight.given_up]
+                )
+        future.release()
+
     def _launch(self, client: Any, flight: _Flight) -> None:
         jobs = [entry.job for entry in flight.entries]
         try:
             expendable = self._cluster.is_own(client)
-            future = client.submit(perform_chunk, encode(jobs), expendable, key=self._key(jobs))
+            future = client.submit(
+                perform_chunk,
+                encode(jobs),
+                expendable,
+                key=self._key(jobs),
+                resources=dict(flight.resources) or None,
+            )
         except Exception as error:  # noqa: BLE001  # a closed client, a payload that Dask refuses
             with self._condition:
                 flight.lane(self._lanes).over(len(jobs))
@@ -279,10 +339,9 @@ class DaskPool:
         lane.seconds = mean if lane.seconds is None else (lane.seconds + mean) / 2
 
 
-def _chunks(lane: Lane, room: int) -> list[list[Entry]]:
-    """What is sent now of a lane. They begin."""
-    width = lane.width(room)
-    sizes = chunk_sizes(len(lane.waiting), lane.under_way, lane.seconds, width)
+def _chunks(lane: Lane, room: int, ahead: float) -> list[list[Entry]]:
+    """What is sent now of a lane. Where there is no worker, something is sent too: an adaptive cluster begins so."""
+    sizes = chunk_sizes(len(lane.waiting), lane.under_way, lane.seconds, lane.width(max(1, room)), ahead)
     if lane.most:
         sizes = sizes[: max(0, lane.most - lane.runs)]
     return [lane.take(size) for size in sizes]

@@ -23,6 +23,11 @@ class Entry(NamedTuple):
     job: Job
     answer: Answer
 
+    @property
+    def key(self) -> Key:
+        """By which the job is given up."""
+        return self.job.execution, self.job.attempt
+
 
 @dataclass(slots=True, eq=False)
 class Lane:
@@ -47,6 +52,11 @@ class Lane:
         """Of the job that waits longest; there must be one."""
         return next(iter(self.waiting.values())).job.code
 
+    @property
+    def free(self) -> bool:
+        """Whether the limit lets another run begin."""
+        return not self.most or self.runs < self.most
+
     def width(self, room: int) -> int:
         """How many runs there may be at once, where there is room for so many."""
         return min(room, self.most) if self.most else room
@@ -62,6 +72,18 @@ class Lane:
             del self.waiting[key]
         self.begun(len(taken))
         return taken
+
+    def put_back(self, entries: list[Entry]) -> None:
+        """They wait again, before all others; their run is over already."""
+        for entry in reversed(entries):
+            self.waiting[entry.key] = entry
+            self.waiting.move_to_end(entry.key, last=False)
+
+    def clear(self) -> list[Entry]:
+        """Nothing waits here any more: what did."""
+        entries = list(self.waiting.values())
+        self.waiting.clear()
+        return entries
 
     def begun(self, jobs: int) -> None:
         """A run of so many jobs begins."""
@@ -94,7 +116,8 @@ class Lanes:
         lane = self[job.code.sha256]
         if job.code.concurrency != lane.asked:
             lane.asked = lane.most = job.code.concurrency
-        lane.waiting[job.execution, job.attempt] = Entry(job, answer)
+        entry = Entry(job, answer)
+        lane.waiting[entry.key] = entry
         self._line.setdefault(lane.sha256, lane)
 
     def give_up(self, key: Key) -> bool:
@@ -113,7 +136,4 @@ class Lanes:
 
     def clear(self) -> list[Entry]:
         """Nothing waits any more: what did."""
-        entries = [entry for lane in self._lanes.values() for entry in lane.waiting.values()]
-        for lane in self._lanes.values():
-            lane.waiting.clear()
-        return entries
+        return [entry for lane in self._lanes.values() for entry in lane.clear()]
