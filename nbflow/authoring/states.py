@@ -109,7 +109,7 @@ def _same_function(one: Task[..., Any] | Notebook, other: Task[..., Any] | Noteb
     return (
         isinstance(one, Task)
         and isinstance(other, Task)
-        and (one.function, one.on) == (other.function, other.on)
+        and (one.function, one.placing) == (other.function, other.placing)
     )
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeAlias, TypeVar, cast, overload
@@ -83,6 +83,10 @@ class _Options:
     activity: str | None
     """The ARN of the activity whose workers do it; None: it is done by its function."""
     heartbeat: int | None
+    resources: tuple[tuple[str, float], ...]
+    """What a Dask worker must have for it, and how much, by name."""
+    concurrency: int
+    """How many attempts may be under way at once; 0: as many as there is room for."""
 
     def __init__(
         self,
@@ -90,6 +94,8 @@ class _Options:
         timeout: int | None,
         on: str | None,
         heartbeat: int | None = None,
+        resources: Mapping[str, float] | None = None,
+        concurrency: int | None = None,
     ) -> None:
         retries: tuple[Any, ...] = tuple(retry) if isinstance(retry, list | tuple) else (retry,)
         for index, member in enumerate(retries):
@@ -105,6 +111,24 @@ class _Options:
         self._check_heartbeat(heartbeat, timeout)
         self.retry, self.timeout, self.heartbeat = retries, timeout, heartbeat
         self.on = None if self.activity else cast(Place | None, on)
+        self.resources = _checked(resources)
+        if self.resources:
+            if on not in (None, "dask"):
+                raise NbflowError(f"resources= are what Dask workers have: leave out on={on!r}")
+            self.on = "dask"
+        self.concurrency = concurrency or 0
+        if concurrency is not None:
+            _check_whole("concurrency=", concurrency, 1)
+            if self.activity:
+                raise NbflowError(
+                    "concurrency= is not for activities: as many are done at once as workers poll "
+                    "(nbflow worker --concurrency)"
+                )
+
+    @property
+    def placing(self) -> dict[str, Any]:
+        """Where and how many at once: the fields of a ``Code``."""
+        return {"on": self.on or "", "resources": self.resources, "concurrency": self.concurrency}
 
     def _check_heartbeat(self, heartbeat: int | None, timeout: int | None) -> None:
         if heartbeat is None:
@@ -116,6 +140,22 @@ class _Options:
             raise NbflowError(
                 f"heartbeat={heartbeat} is not less than timeout={timeout}: it would say nothing"
             )
+
+
+def _checked(resources: Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
+    """What ``resources=`` says, by name. Raises NbflowError."""
+    if resources is None:
+        return ()
+    if not isinstance(resources, Mapping) or not resources:
+        raise NbflowError(f"resources= says how much of what, as in {{'GPU': 1}}, not {resources!r}")
+    for name, amount in resources.items():
+        if not isinstance(name, str) or not name:
+            raise NbflowError(
+                f"resources= has names as Dask workers know them, as in {{'GPU': 1}}, not {name!r}"
+            )
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 < amount < float("inf"):
+            raise NbflowError(f"resources={{{name!r}: …}} is a number greater than 0, not {amount!r}")
+    return tuple(sorted(resources.items()))
 
 
 class Task(_Options, Generic[P, R]):
@@ -134,6 +174,8 @@ class Task(_Options, Generic[P, R]):
         timeout: int | None = None,
         on: str | None = None,
         heartbeat: int | None = None,
+        resources: Mapping[str, float] | None = None,
+        concurrency: int | None = None,
     ) -> None:
         named = name or getattr(function, "__name__", None)
         if not callable(function) or not named:
@@ -141,7 +183,7 @@ class Task(_Options, Generic[P, R]):
         functools.update_wrapper(self, function)
         self.function = function
         self.name: str = named
-        super().__init__(retry, timeout, on, heartbeat)
+        super().__init__(retry, timeout, on, heartbeat, resources, concurrency)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -160,6 +202,8 @@ def task(
     timeout: int | None = None,
     on: str | None = None,
     heartbeat: int | None = None,
+    resources: Mapping[str, float] | None = None,
+    concurrency: int | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[P, R] | None = None,
@@ -170,6 +214,8 @@ def task(
     timeout: int | None = None,
     on: str | None = None,
     heartbeat: int | None = None,
+    resources: Mapping[str, float] | None = None,
+    concurrency: int | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
     """Mark a function as a task: ``@nf.task`` or ``@nf.task(retry=nf.Retry("ConnectionError"), timeout=60)``.
 
@@ -177,12 +223,22 @@ def task(
     try again, ``timeout`` (seconds) how long one attempt may take, ``on`` where to run it: "dask" or "local"; by
     default on Dask inside a Map or Parallel. With the ARN of an activity, its workers do it, and the function's
     parameters only say what they are given; ``heartbeat`` (seconds) is how long a worker may then be silent.
+    ``resources`` is what a Dask worker must have for it, and how much each attempt takes (``{"GPU": 1}``): it runs on
+    Dask. ``concurrency`` is how many attempts may be under way at once, over all executions of this process.
     """
     if function is not None:
         return Task(function)
-    options = _Options(retry, timeout, on, heartbeat)  # a mistake shows where it is written
+    # At once: a mistake shows where it is written.
+    options = _Options(retry, timeout, on, heartbeat, resources, concurrency)
     return lambda function: Task(
-        function, name, retry=options.retry, timeout=timeout, on=on, heartbeat=heartbeat
+        function,
+        name,
+        retry=options.retry,
+        timeout=timeout,
+        on=on,
+        heartbeat=heartbeat,
+        resources=resources,
+        concurrency=concurrency,
     )
 
 
@@ -200,10 +256,11 @@ class Notebook(_Options):
         retry: Retry | Sequence[Retry] = (),
         timeout: int | None = None,
         on: Place | None = None,
+        concurrency: int | None = None,
     ) -> None:
         self.path = path
         self.name = name or path.stem
-        super().__init__(retry, timeout, on)
+        super().__init__(retry, timeout, on, concurrency=concurrency)
         if self.activity:
             raise NbflowError("the workers of an activity do functions; a notebook runs on 'dask' or 'local'")
 
@@ -215,7 +272,7 @@ class Notebook(_Options):
         )
 
     def _key(self) -> tuple[Any, ...]:
-        return self.path, self.name, self.retry, self.timeout, self.on
+        return self.path, self.name, self.retry, self.timeout, self.on, self.concurrency
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Notebook) and self._key() == other._key()
@@ -234,6 +291,7 @@ def notebook(
     retry: Retry | Sequence[Retry] = (),
     timeout: int | None = None,
     on: Place | None = None,
+    concurrency: int | None = None,
 ) -> Notebook:
     """A notebook as a task: the members of the state's input become its parameters.
 
@@ -241,4 +299,4 @@ def notebook(
     executed copy is kept as an artifact of the run. ``name`` is by default the file's, without its ending; the options
     are those of :func:`task`. In a flow it is called with keywords: ``train(year=2013)``.
     """
-    return Notebook(Path(path), name, retry=retry, timeout=timeout, on=on)
+    return Notebook(Path(path), name, retry=retry, timeout=timeout, on=on, concurrency=concurrency)

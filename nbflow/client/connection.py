@@ -78,7 +78,7 @@ class Connection:
             self.store,
             self.shelf,
             ordinary=ThreadPool(),
-            scattered=DaskPool(Cluster(dask, self._say)),
+            scattered=DaskPool(Cluster(dask, self._say), self._say),
             clock=SystemClock(),
             chance=random.SystemRandom(),
         )

@@ -214,9 +214,10 @@ def missing_in(definition: model.StateMachine, tasks: Mapping[str, Bound]) -> se
 def pin(name: str, bound: Bound, returns: str = "") -> Code:
     """The code of a task as it is now. Raises NotPortable for what workers cannot be sent."""
     if isinstance(bound, Notebook):
-        return replace(notebook.pin(bound.path, name), on=bound.on or "")
+        return replace(notebook.pin(bound.path, name), **bound.placing)
     if isinstance(bound, Task):
-        return replace(function.pin(bound.function, name, keywords=True), on=bound.on or "", returns=returns)
+        pinned = function.pin(bound.function, name, keywords=True)
+        return replace(pinned, returns=returns, **bound.placing)
     return function.pin(bound, name, keywords=False)
 
 

@@ -49,12 +49,18 @@ def artifact_row(artifact: Artifact, now: float) -> ArtifactRow:
 _BOUND: Final = ("kind", "name", "path", "sha256", "keywords", "on", "returns")
 """What an execution remembers of the code of a task: of one content, there may be several."""
 
+_ALSO: Final = ("resources", "concurrency")
+"""Remembered where it is said: what was recorded before there were such options has none."""
+
 
 def bindings(codes: Mapping[str, Code]) -> str:
     """What does its tasks, by the resource that names it, for the execution's row."""
-    return json.dumps(
-        {resource: {name: getattr(code, name) for name in _BOUND} for resource, code in codes.items()}
-    )
+    return json.dumps({resource: _bound(code) for resource, code in codes.items()})
+
+
+def _bound(code: Code) -> dict[str, Json]:
+    said = [name for name in _ALSO if getattr(code, name)]
+    return {name: getattr(code, name) for name in [*_BOUND, *said]}
 
 
 @lru_cache(256)
@@ -68,8 +74,13 @@ def code_of(bound: Mapping[str, Json], row: CodeRow) -> Code:
     """The code that an execution and the store remember."""
     about = json.loads(row.about)
     sources = tuple((name, text) for name, text in about["sources"])
+    resources = tuple((name, amount) for name, amount in bound.get("resources", ()))
     return Code(
-        **bound, content=row.content, sources=sources, source=about.get("source", ""), python=about["python"]
+        **{**bound, "resources": resources},
+        content=row.content,
+        sources=sources,
+        source=about.get("source", ""),
+        python=about["python"],
     )
 
 

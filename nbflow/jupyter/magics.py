@@ -45,6 +45,13 @@ _OPTIONS: Final = [
     _arguments.argument(
         "--on", choices=["dask", "local"], help="where to run it; by default on Dask in a Map or Parallel"
     ),
+    _arguments.argument(
+        "--resources",
+        action="append",
+        metavar="NAME=AMOUNT",
+        help="what a Dask worker must have for it, such as GPU=1",
+    ),
+    _arguments.argument("--concurrency", type=int, metavar="N", help="at most N attempts at once"),
 ]
 
 Method = TypeVar("Method", bound=Callable[..., object])
@@ -95,6 +102,20 @@ def _split(given: list[str] | None) -> list[str] | None:
     return [name.strip() for part in given for name in part.strip("\"'").split(",") if name.strip()]
 
 
+def _amounts(given: list[str] | None) -> dict[str, float] | None:
+    """``["GPU=1"]`` → how much of what. Raises NbflowError."""
+    if given is None:
+        return None
+    amounts: dict[str, float] = {}
+    for each in given:
+        name, _, amount = each.partition("=")
+        try:
+            amounts[name] = float(amount)
+        except ValueError:
+            raise NbflowError(f"--resources takes NAME=AMOUNT, such as GPU=1, not {each!r}") from None
+    return amounts
+
+
 def _check_name(name: str, names: CellNames, found: CellTask) -> None:
     if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name) or len(name) > LONGEST_NAME:
         raise CellError(
@@ -110,7 +131,15 @@ def _task(
     cell = Cell(options.name, code, found.inputs, found.optional, found.outputs, found.carried)
     try:
         retry = () if options.retry is None else (Retry(max_attempts=options.retry),)
-        return Task(Body(cell, namespace), options.name, retry=retry, timeout=options.timeout, on=options.on)
+        return Task(
+            Body(cell, namespace),
+            options.name,
+            retry=retry,
+            timeout=options.timeout,
+            on=options.on,
+            resources=_amounts(options.resources),
+            concurrency=options.concurrency,
+        )
     except NbflowError as error:
         raise CellError(f"%%task {options.name}: {error}") from None
 

@@ -21,20 +21,22 @@ does not have), one gathers finished chunks, all that are there at once.
 import itertools
 import threading
 import time
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 from uuid import uuid4
 from weakref import WeakSet
 
 from nbflow.pools.chunk import decode, encode, perform_chunk
 from nbflow.pools.cluster import PATIENCE, Cluster, SchedulerLost
+from nbflow.pools.lanes import Entry, Lane, Lanes
 from nbflow.pools.locality import Locality
-from nbflow.pools.pace import chunk_sizes
+from nbflow.pools.pace import AHEAD, DEMAND, chunk_sizes
 from nbflow.pools.port import Answer
 from nbflow.pools.results import ClientClosed, SchedulerGone, failures, is_orphan, results
-from nbflow.tasks.job import Job, Outcome
+from nbflow.pools.width import NoResource, Resources, Widths, may_grow, missing
+from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.stopping import Key, Stopped
 
 IDLE_POLL: Final = 0.05
@@ -44,7 +46,8 @@ HEAVY: Final = 2.0
 """Seconds: workers' heartbeats, at least one a second, show what they run."""
 
 LOOK: Final = 1.0
-"""Seconds between looks for futures whose client was closed: Dask may never call back for them."""
+"""Seconds between looks for futures whose client was closed (Dask may never call back for them), and, while jobs wait,
+for workers that have come."""
 
 REST: Final = 0.25
 """Seconds between looks for a scheduler that is gone."""
@@ -53,33 +56,11 @@ CLOSING: Final = 10.0
 """Seconds that ``close`` waits for the cluster to stop; at exit it is stopped anyway."""
 
 
-class _Entry(NamedTuple):
-    job: Job
-    answer: Answer
-
-    @property
-    def key(self) -> Key:
-        """As in ``_Pace.waiting``."""
-        return self.job.execution, self.job.attempt
-
-
-@dataclass(slots=True)
-class _Pace:
-    """What is known about one task's code."""
-
-    seconds: float | None = None
-    """How long one job takes, about."""
-    waiting: OrderedDict[Key, _Entry] = field(default_factory=OrderedDict)
-    """By execution and attempt."""
-    under_way: int = 0
-    """Jobs sent and not yet answered."""
-
-
 @dataclass(slots=True, eq=False)
 class _Flight:
     """A chunk that has been sent."""
 
-    entries: list[_Entry]
+    entries: list[Entry]
     alone: Literal["", "worker", "cluster"] = ""
     """Of a suspect, one job: where there must be nothing else."""
     given_up: set[Key] = field(default_factory=set)
@@ -88,24 +69,35 @@ class _Flight:
 
     @property
     def keys(self) -> set[Key]:
+        """Of its jobs, as in ``Lane.waiting``."""
         return {entry.key for entry in self.entries}
 
     @property
-    def wanted(self) -> list[_Entry]:
+    def wanted(self) -> list[Entry]:
         return [entry for entry in self.entries if entry.key not in self.given_up]
 
     @property
-    def unwanted(self) -> list[_Entry]:
+    def unwanted(self) -> list[Entry]:
         return [entry for entry in self.entries if entry.key in self.given_up]
+
+    @property
+    def resources(self) -> Resources:
+        """What a worker must have for it."""
+        return self.entries[0].job.code.resources
+
+    def lane(self, lanes: Lanes) -> Lane:
+        """Of its jobs."""
+        return lanes[self.entries[0].job.code.sha256]
 
 
 class DaskPool:
-    """Jobs on the cluster that ``cluster`` finds or starts."""
+    """Jobs on the cluster that ``cluster`` finds or starts. ``say`` is called with what people should know."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, say: Callable[[str], None] = lambda text: None) -> None:
         self._cluster = cluster
-        self._paces: defaultdict[str, _Pace] = defaultdict(_Pace)
-        """By the code's hash."""
+        self._say = say
+        self._said: set[str] = set()
+        self._lanes = Lanes()
         self._dirty: set[str] = set()
         """Codes that may have chunks to send."""
         self._suspects: deque[_Flight] = deque()
@@ -129,19 +121,26 @@ class DaskPool:
                 return
             if not self._threads:
                 self._start_threads()
-            sha = job.code.sha256
-            self._paces[sha].waiting[job.execution, job.attempt] = _Entry(job, answer)
-            if sha not in self._dirty:
-                self._dirty.add(sha)
-                self._condition.notify_all()
+            self._lanes.add(job, answer)
+            self._look_at(job.code.sha256)
+
+    def limit(self, sha256: str, most: int) -> None:
+        with self._condition:
+            self._lanes[sha256].most = most
+            self._look_at(sha256)
+
+    def _look_at(self, sha256: str) -> None:
+        """The code may have chunks to send now."""
+        if sha256 not in self._dirty:
+            self._dirty.add(sha256)
+            self._condition.notify_all()
 
     def cancel(self, execution: str, attempt: int) -> bool:
         """A job that has not been sent is given up; a chunk, when nobody wants any of its jobs any more."""
         key = (execution, attempt)
         with self._condition:
-            for pace in self._paces.values():
-                if pace.waiting.pop(key, None):
-                    return True
+            if self._lanes.give_up(key):
+                return True
             for flight in self._suspects:
                 if key in flight.keys:
                     self._suspects.remove(flight)
@@ -209,25 +208,47 @@ class DaskPool:
         with self._condition:
             if self._in_quarantine():
                 self._condition.wait(IDLE_POLL)
-            self._condition.wait_for(lambda: self._dirty or self._suspects or self._closed)
+            while not self._condition.wait_for(
+                lambda: self._dirty or self._suspects or self._closed, self._glance()
+            ):
+                self._dirty.update(lane.sha256 for lane in self._lanes.waiting() if lane.free)
             return not self._closed
+
+    def _glance(self) -> float | None:
+        """Seconds until it is looked whether workers have come: long jobs may not land for hours."""
+        return LOOK if any(lane.free for lane in self._lanes.waiting()) else None
 
     def _in_quarantine(self) -> bool:
         """Whether only suspects are sent, or nothing."""
         return bool(self._suspects) or any(flight.alone == "cluster" for flight in self._flights.values())
 
     def _send_chunks(self, client: Any) -> None:
-        width = max(1, sum(client.nthreads().values()))
-        chunks: list[list[_Entry]] = []
         with self._condition:
-            for sha in self._dirty:
-                pace = self._paces[sha]
-                for size in chunk_sizes(len(pace.waiting), pace.under_way, pace.seconds, width):
-                    chunks.append([pace.waiting.popitem(last=False)[1] for _ in range(size)])
-                    pace.under_way += size
+            codes = {sha: lane.code for sha in self._dirty if (lane := self._lanes[sha]).waiting}
             self._dirty.clear()
-        for chunk in chunks:
-            self._launch(client, _Flight(chunk))
+        widths = Widths(client)
+        chunks: list[list[list[Entry]]] = []
+        for sha, code in codes.items():
+            width = widths.of(code.resources)
+            if not width and code.resources:
+                self._miss(client, code)
+            with self._condition:
+                chunks.append(_chunks(self._lanes[sha], width, DEMAND if may_grow(client) else AHEAD))
+        for turn in itertools.zip_longest(*chunks):
+            for chunk in filter(None, turn):
+                self._launch(client, _Flight(chunk))
+
+    def _miss(self, client: Any, code: Code) -> None:
+        """No worker has what the code needs. One may come, unless the cluster is our own."""
+        words = missing(code.name, code.resources)
+        if self._cluster.is_own(client):
+            with self._condition:
+                entries = self._lanes[code.sha256].clear()
+            words = f"{words}, and this process connects to its scheduler: nf.connect(dask='tcp://…')"
+            _answer(entries, failures([entry.job for entry in entries], NoResource(words)))
+        elif words not in self._said:
+            self._said.add(words)
+            self._say(f"{words} (waiting for one)")
 
     def _send_suspect(self, client: Any) -> None:
         """One, when its place is empty.
@@ -238,29 +259,53 @@ class DaskPool:
         """
         processing = client.processing()
         placed = {key for keys in processing.values() for key in keys}
+        widths = Widths(client)
         with self._condition:
+            needy = [f for f in self._flights if self._flights[f].resources and f.key not in placed]
             if not self._suspects:
+                return
+        for future in needy:
+            self._take_back(future, widths)
+        with self._condition:
+            if not self._suspects or not self._suspects[0].lane(self._lanes).free:
                 return
             alone = {self._suspects[0].alone, *(flight.alone for flight in self._flights.values())}
             settled = all(future.key in placed for future in self._flights)
             if self._flights and ("cluster" in alone or not settled or all(processing.values())):
                 return
             flight = self._suspects.popleft()
-            self._paces[flight.entries[0].job.code.sha256].under_way += 1
+            flight.lane(self._lanes).begun(1)
         self._launch(client, flight)
+
+    def _take_back(self, future: Any, widths: Widths) -> None:
+        """What no worker can do now must not keep suspects waiting: it waits here meanwhile."""
+        flight = self._flights.get(future)
+        if flight is None or future.done() or widths.of(flight.resources):
+            return
+        with self._condition:
+            if self._forget(future) is not None:
+                self._put_back(flight)
+        future.release()
 
     def _launch(self, client: Any, flight: _Flight) -> None:
         jobs = [entry.job for entry in flight.entries]
-        if not flight.alone:
+        if not (flight.alone or flight.resources):  # where other workers may do as well, Dask forgets the resources
             with self._condition:
                 flight.wish = self._locality.wish(jobs)
         there = {"workers": [flight.wish], "allow_other_workers": True} if flight.wish else {}
         try:
             expendable = self._cluster.is_own(client)
-            future = client.submit(perform_chunk, encode(jobs), expendable, key=self._key(jobs), **there)
+            future = client.submit(
+                perform_chunk,
+                encode(jobs),
+                expendable,
+                key=self._key(jobs),
+                resources=dict(flight.resources) or None,
+                **there,
+            )
         except Exception as error:  # noqa: BLE001  # a closed client, a payload that Dask refuses
             with self._condition:
-                self._paces[jobs[0].code.sha256].under_way -= len(jobs)
+                flight.lane(self._lanes).over(len(jobs))
                 self._locality.over(flight.wish)
             _answer(flight.entries, failures(jobs, error))
             return
@@ -277,10 +322,8 @@ class DaskPool:
     def _refuse(self, error: Exception) -> None:
         """There is no cluster: every waiting job fails with the reason."""
         with self._condition:
-            entries = [entry for pace in self._paces.values() for entry in pace.waiting.values()]
+            entries = self._lanes.clear()
             entries += [entry for flight in self._suspects for entry in flight.entries]
-            for pace in self._paces.values():
-                pace.waiting.clear()
             self._suspects.clear()
             self._dirty.clear()
         _answer(entries, failures([entry.job for entry in entries], error))
@@ -332,7 +375,7 @@ class DaskPool:
                 return False
             self._put_back(flight)
         elif type(error).__name__ == "KilledWorker" and not _is_culprit(future, flight, error):
-            alone = _where_alone(flight, error, self._paces[flight.entries[0].job.code.sha256].seconds)
+            alone = _where_alone(flight, error, flight.lane(self._lanes).seconds)
             self._suspects.extend(_Flight([entry], alone) for entry in flight.wanted)
         else:
             return False
@@ -343,27 +386,31 @@ class DaskPool:
         if flight.alone:
             self._suspects.extendleft([_Flight([entry], flight.alone) for entry in flight.wanted])
             return
-        waiting = self._paces[flight.entries[0].job.code.sha256].waiting
-        for entry in reversed(flight.wanted):
-            waiting[entry.key] = entry
-            waiting.move_to_end(entry.key, last=False)
+        flight.lane(self._lanes).put_back(flight.wanted)
 
     def _forget(self, future: Any) -> _Flight | None:
         """A flight is over: there is room for the next."""
         flight = self._flights.pop(future, None)
         if flight is not None:
-            sha = flight.entries[0].job.code.sha256
-            self._paces[sha].under_way -= len(flight.entries)
+            lane = flight.lane(self._lanes)
+            lane.over(len(flight.entries))
             self._locality.over(flight.wish)
-            self._dirty.add(sha)
-            self._condition.notify_all()
+            self._look_at(lane.sha256)
         return flight
 
     def _note_pace(self, flight: _Flight, outcomes: Sequence[Outcome]) -> None:
         """The mean of old and new: it follows a change of pace, and one slow job does not decide."""
-        pace = self._paces[flight.entries[0].job.code.sha256]
+        lane = flight.lane(self._lanes)
         mean = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
-        pace.seconds = mean if pace.seconds is None else (pace.seconds + mean) / 2
+        lane.seconds = mean if lane.seconds is None else (lane.seconds + mean) / 2
+
+
+def _chunks(lane: Lane, room: int, ahead: float) -> list[list[Entry]]:
+    """What is sent now of a lane. Where there is no worker, something is sent too: an adaptive cluster begins so."""
+    sizes = chunk_sizes(len(lane.waiting), lane.under_way, lane.seconds, lane.width(max(1, room)), ahead)
+    if lane.most:
+        sizes = sizes[: max(0, lane.most - lane.runs)]
+    return [lane.take(size) for size in sizes]
 
 
 def _is_culprit(future: Any, flight: _Flight, killed: Any) -> bool:
@@ -393,6 +440,6 @@ def _decoded(flight: _Flight, result: bytes | BaseException) -> list[Outcome] | 
         return error
 
 
-def _answer(entries: Sequence[_Entry], outcomes: Sequence[Outcome]) -> None:
+def _answer(entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> None:
     for entry, outcome in zip(entries, outcomes, strict=True):
         entry.answer(outcome)

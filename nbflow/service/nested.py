@@ -54,6 +54,9 @@ class Nested:
             self._desk.engine.heed()
         return bool(children)
 
+    def limit(self, sha256: str, most: int) -> None:
+        """Executions are no jobs of a code: a Map's MaxConcurrency holds their starts back."""
+
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 

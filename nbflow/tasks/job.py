@@ -36,6 +36,10 @@ class Code:
     returns: str = ""
     """What its result has to be, since the definition relies on it: number, string, boolean, array, array[2] (of two)
     or dataframe."""
+    resources: tuple[tuple[str, float], ...] = ()
+    """What a Dask worker must have for each attempt, and how much of it is taken, such as ("GPU", 1)."""
+    concurrency: int = 0
+    """How many attempts may be under way at once, over all executions of an engine; 0: as many as there is room for."""
     python: str = ""
     """A function: the version of Python that has pickled it, such as 3.11. Another cannot read its byte code."""
 

@@ -47,7 +47,7 @@ def bound(tasks: Mapping[str, Any], checks: Mapping[str, str]) -> Iterator[dict[
 
 def _code(name: str, task: Any, returns: str) -> Code:
     if isinstance(task, Notebook):
-        return replace(notebook.pin(task.path, name), on=task.on or "")
+        return replace(notebook.pin(task.path, name), **task.placing)
     keywords = isinstance(task, Task)
     key = uuid.uuid4().hex  # in place of a hash of the content: workers' caches go by it
     _HERE[key] = task.function if keywords else task

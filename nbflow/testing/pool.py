@@ -12,6 +12,8 @@ class ScriptedPool:
         self.hold = hold
         self.held: list[tuple[Job, Answer]] = []
         self.done: list[Job] = []
+        self.limits: dict[str, int] = {}
+        """The last that was said, by code; nothing is held back for them."""
 
     def submit(self, job: Job, answer: Answer) -> None:
         self.held.append((job, answer))
@@ -28,6 +30,9 @@ class ScriptedPool:
         before = len(self.held)
         self.held = [(j, a) for j, a in self.held if (j.execution, j.attempt) != (execution, attempt)]
         return len(self.held) < before
+
+    def limit(self, sha256: str, most: int) -> None:
+        self.limits[sha256] = most
 
     def close(self) -> None:
         self.held.clear()

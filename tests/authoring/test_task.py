@@ -88,6 +88,15 @@ def test_a_task_may_be_done_by_an_activity() -> None:
     assert (task(area).activity, task(area).heartbeat) == (None, None)
 
 
+def test_what_a_task_needs_and_how_many_may_run() -> None:
+    marked = task(resources={"GPU": 1, "DISK": 0.5}, concurrency=4)(area)
+    assert marked.placing == {"on": "dask", "resources": (("DISK", 0.5), ("GPU", 1)), "concurrency": 4}
+    assert task(area).placing == {"on": "", "resources": (), "concurrency": 0}
+    book = notebook("a.ipynb", concurrency=1)
+    assert book.placing == {"on": "", "resources": (), "concurrency": 1}
+    assert book != notebook("a.ipynb")
+
+
 wrong: Any = task
 wrong_retry: Any = Retry
 wrong_notebook: Any = notebook
@@ -116,6 +125,17 @@ wrong_notebook: Any = notebook
         (lambda: wrong(heartbeat=5), "heartbeat= is for the workers of an activity"),
         (lambda: wrong(on=ACTIVITY, heartbeat=0.5), "heartbeat= is a whole number from 1"),
         (lambda: wrong(on=ACTIVITY, heartbeat=9, timeout=9), "heartbeat=9 is not less than timeout=9"),
+        (lambda: wrong(resources={}), "as in {'GPU': 1}, not {}"),
+        (lambda: wrong(resources="GPU"), "as in {'GPU': 1}, not 'GPU'"),
+        (lambda: wrong(resources={1: 1}), "as Dask workers know them"),
+        (lambda: wrong(resources={"GPU": 0}), "resources={'GPU': …} is a number greater than 0, not 0"),
+        (lambda: wrong(resources={"GPU": True}), "a number greater than 0, not True"),
+        (lambda: wrong(resources={"GPU": 1}, on="local"), "leave out on='local'"),
+        (lambda: wrong(resources={"GPU": 1}, on=ACTIVITY), "what Dask workers have"),
+        (lambda: wrong(concurrency=0), "concurrency= is a whole number from 1"),
+        (lambda: wrong(concurrency=1.5), "concurrency= is a whole number from 1"),
+        (lambda: wrong(concurrency=4, on=ACTIVITY), "concurrency= is not for activities"),
+        (lambda: wrong_notebook("a.ipynb", concurrency=0), "concurrency= is a whole number"),
         (lambda: wrong_notebook("a.ipynb", on=ACTIVITY), "a notebook runs on 'dask' or 'local'"),
         (lambda: notebook("a.ipynb", timeout=-1), "timeout= is a whole number"),
     ],

@@ -12,7 +12,7 @@ import pytest
 
 import nbflow as nf
 from nbflow.client.connection import Connection
-from nbflow.client.machines import read_definition, task_names
+from nbflow.client.machines import pin, read_definition, task_names
 from nbflow.language.values import Json
 from nbflow.testing import run_machine
 from tests.client.machines import LAMBDA, one, task, waiting
@@ -260,3 +260,8 @@ def test_yaml_may_be_indented_in_the_source(connection: Connection) -> None:
     )
     assert nf.StateMachine(text).run() == "hello"
     assert datetime.datetime.now(datetime.UTC) >= nf.executions()[0].started
+
+
+def test_where_a_task_runs_is_pinned_with_its_code() -> None:
+    code = pin("work", nf.task(resources={"GPU": 1}, concurrency=2)(work))
+    assert (code.on, code.resources, code.concurrency) == ("dask", (("GPU", 1),), 2)

@@ -91,6 +91,12 @@ def test_options(shell: Any) -> None:
     run(shell, "%%task t --retry 2 --timeout 60 --on dask\na = 1")
     task = shell.user_ns["t"]
     assert (task.retry, task.timeout, task.on) == ((Retry(max_attempts=2),), 60, "dask")
+    run(shell, "%%task t --resources GPU=1 --resources DISK=0.5 --concurrency 4\na = 1")
+    assert shell.user_ns["t"].placing == {
+        "on": "dask",
+        "resources": (("DISK", 0.5), ("GPU", 1.0)),
+        "concurrency": 4,
+    }
 
 
 def test_an_input_without_a_value(shell: Any, capsys: Capture) -> None:
@@ -218,6 +224,10 @@ WRONG = [
     Wrong("%%task a --retry -1\nb = 1", "CellError: %%task a: nf.Retry(max_attempts=…) is a whole number"),
     Wrong("%%task a --timeout 0\nb = 1", "CellError: %%task a: timeout= is a whole number from 1"),
     Wrong("%%task a --on moon\nb = 1", "UsageError: argument --on"),
+    Wrong(
+        "%%task a --resources GPU\nb = 1", "CellError: %%task a: --resources takes NAME=AMOUNT, such as GPU=1"
+    ),
+    Wrong("%%task a --concurrency 0\nb = 1", "CellError: %%task a: concurrency= is a whole number from 1"),
     Wrong("%%task a --retry x\nb = 1", "UsageError: argument --retry: invalid int value: 'x'"),
     Wrong("%%task\nb = 1", "UsageError: the following arguments are required: name"),
     Wrong("%%task a\n", "UsageError: %%task is a cell magic, but the cell body is empty."),

@@ -52,6 +52,9 @@ class AskingPool:
         self.cancelled.append(attempt)
         return False
 
+    def limit(self, sha256: str, most: int) -> None:
+        """Nothing is held back."""
+
     def close(self) -> None:
         """Nothing to let go of."""
 
