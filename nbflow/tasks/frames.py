@@ -6,7 +6,7 @@ what computes it: its partitions are computed and given one after the other.
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Final
 
 from nbflow.artifacts.formats import FORMATS
@@ -24,7 +24,7 @@ _UNNAMED_INDEX: Final = re.compile(r"__index_level_\d+__")
 """How pandas calls an index without a name in Parquet."""
 
 
-def shelved_items(artifact: Artifact, shelf: Shelf) -> Iterator[Item]:
+def shelved_items(artifact: Artifact, shelf: Shelf) -> Generator[Item, None, None]:
     """The items in a value on the shelf, one by one.
 
     A row is an object by the names of the columns, and of the index where it has a name; what JSON does not have is

@@ -278,9 +278,10 @@ def parquet_items(file: IO[bytes]) -> Iterator[Json]:
     with _seekable(file) as content:
         try:
             # With a buffer, a column of a row group is read piece by piece, however large the group is.
-            table = pyarrow.parquet.ParquetFile(content, buffer_size=_BUFFER)
-            for batch in table.iter_batches(batch_size=1024):
-                yield from map(plain, batch.to_pylist())
+            table = pyarrow.parquet.ParquetFile(content, buffer_size=_BUFFER, pre_buffer=False)
+            for group in range(table.num_row_groups):
+                for batch in table.iter_batches(batch_size=1024, row_groups=[group]):
+                    yield from map(plain, batch.to_pylist())
         except pyarrow.ArrowException as error:
             raise Unreadable(f"not a Parquet file that can be read: {error}") from error
 
@@ -317,7 +318,10 @@ _PLAIN: Final[list[tuple[Any, Callable[[Any], Json]]]] = [
     (float, lambda value: value if math.isfinite(value) else None),
     (dict, lambda value: {str(key): plain(member) for key, member in value.items()}),
     ((list, tuple), lambda value: [plain(member) for member in value]),
-    (datetime, lambda value: value.isoformat().replace("+00:00", "Z")),
+    (
+        datetime,
+        lambda value: value.isoformat().replace("+00:00", "Z") if value == value else None,
+    ),  # NaT is one
     ((date, time), lambda value: value.isoformat()),
     (timedelta, lambda value: value.total_seconds()),
     (Decimal, lambda value: int(value) if value == value.to_integral_value() else float(value)),

@@ -8,6 +8,7 @@ import random
 import re
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -19,8 +20,10 @@ import pytest
 
 from nbflow.errors import NbflowError
 from nbflow.language.values import Json
+from nbflow.machine.distributed import Item
 from nbflow.tasks import parsing
 from nbflow.tasks.places import ItemsFailed, s3_access
+from nbflow.tasks.reading import read_items
 from tests.tasks.support import given
 
 GET = "arn:aws:states:::s3:getObject"
@@ -474,6 +477,50 @@ def test_parquet_in_s3(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="x.parquet", Body=content.getvalue())
     items = given(GET, {"Bucket": bucket, "Key": "x.parquet"}, {"InputType": "PARQUET"}, s3=s3)
     assert list(items) == [{"a": 1}, {"a": 2}]
+
+
+def test_parquet_in_s3_is_read_where_it_is_needed(s3: Any, bucket: str) -> None:
+    content = io.BytesIO()
+    frame = pd.DataFrame({"a": range(400_000), "b": [f"{n * 7919:x}" for n in range(400_000)]})
+    frame.to_parquet(content, row_group_size=50_000, compression=None)
+    s3.put_object(Bucket=bucket, Key="x.parquet", Body=content.getvalue())
+    read = 0
+
+    def count(http_response: Any, **_: object) -> None:
+        nonlocal read
+        read += int(http_response.headers["Content-Length"])
+
+    s3.meta.events.register("after-call.s3.GetObject", count)
+    with closing(
+        read_items(GET, {"Uri": f"s3://{bucket}/x.parquet"}, {"InputType": "PARQUET"}, s3=s3)
+    ) as items:
+        assert next(items) == Item({"a": 0, "b": "0"}, f"s3://{bucket}/x.parquet")
+    assert 0 < read < len(content.getvalue()) * 0.8
+    assert list(
+        given(GET, {"Bucket": bucket, "Key": "x.parquet"}, {"InputType": "PARQUET"}, s3=s3)
+    ) == frame.to_dict("records")
+
+
+def test_a_glob_in_s3(s3: Any, bucket: str) -> None:
+    for key in ("in/a.jsonl", "in/b.jsonl", "in/b.txt", "in/deep/c.jsonl"):
+        s3.put_object(Bucket=bucket, Key=key, Body=f'"{key}"\n'.encode())
+    read = {"InputType": "JSONL"}
+    assert list(given(GET, {"Uri": f"s3://{bucket}/in/*.jsonl"}, read)) == ["in/a.jsonl", "in/b.jsonl"]
+    assert list(given(GET, {"Uri": f"s3://{bucket}/in/**/*.jsonl"}, read))[-1] == "in/deep/c.jsonl"
+    assert "no file matches" in cause_of({"Uri": f"s3://{bucket}/out/*"}, read)
+
+
+def test_items_know_their_source_and_their_name(tmp_path: Path, s3: Any, bucket: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"at": {"a": 1}}')
+    assert list(read_items(GET, {"Uri": str(path)}, {"InputType": "JSON", "ItemsPointer": "/at"})) == [
+        Item(1, str(path), "a")
+    ]
+    s3.put_object(Bucket=bucket, Key="k", Body=b"[1]")
+    [item] = read_items(GET, {"Bucket": bucket, "Key": "k"}, {"InputType": "JSON"}, s3=s3)
+    assert item == Item(1, f"s3://{bucket}/k")
+    [item] = read_items(LIST, {"Bucket": bucket, "Prefix": "k"}, None, s3=s3)
+    assert item.source == f"s3://{bucket}"
 
 
 def test_a_listing_is_paged_and_described_as_by_aws(s3: Any, bucket: str) -> None:
