@@ -231,6 +231,10 @@ class Shelf:
                 if path.suffix != ".json" and found.st_mtime < before:
                     yield path.name.partition(".")[0], path.relative_to(root).as_posix(), found.st_size
 
+    def open(self, artifact: Artifact) -> IO[bytes]:
+        """The artifact's file, to be read in pieces. Raises ShelfError where there is none."""
+        return self._open(artifact.file)
+
     def path_of(self, artifact: Artifact) -> str:
         """Where it lies: an absolute path, or a URL."""
         return f"{self.url}/{artifact.file}"

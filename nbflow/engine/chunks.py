@@ -10,10 +10,12 @@ from collections.abc import Callable, Generator
 from itertools import islice
 from typing import Final, NamedTuple
 
-from nbflow.engine.rows import spelt
+from nbflow.artifacts.shelf import Shelf
+from nbflow.artifacts.values import references
+from nbflow.engine.rows import artifact_of, spelt
 from nbflow.language.paths import compact
 from nbflow.language.values import ABSENT, Chance, Json
-from nbflow.machine import orders
+from nbflow.machine import distributed, orders
 from nbflow.machine.retries import DATA_LIMIT
 from nbflow.store.port import Store
 from nbflow.tasks.items import inputs, items_of, size
@@ -42,13 +44,20 @@ class Chunks:
     """The inputs of one run. Of the engine's thread, but that ``read`` may be called from one other at a time."""
 
     def __init__(
-        self, store: Store, order: orders.RunMap, directory: str, now: Callable[[], float], chance: Chance
+        self,
+        store: Store,
+        shelf: Shelf,
+        order: orders.RunMap,
+        directory: str,
+        now: Callable[[], float],
+        chance: Chance,
     ) -> None:
-        self.aside: Final = order.plan.reader is not None
+        self.aside: Final = order.plan.reader is not None or distributed.is_reference(order.items)
         """Whether reading may wait for files and networks."""
         self._kept = self.aside or order.state.item_selector is not ABSENT
         self._recalls = self._kept
         self._store = store
+        self._shelf = shelf
         self._order = order
         self._directory = directory
         self._now = now
@@ -90,7 +99,10 @@ class Chunks:
     def _read(self) -> Chunk:
         if self._source is None:
             # Items of the chunks that were recalled are passed over: those of a file are where they were.
-            rest = islice(items_of(self._order, self._directory), self._items, None)
+            known = self._store.artifacts(references(self._order.items)) if self.aside else {}
+            artifacts = {sha256: artifact_of(row) for sha256, row in known.items()}
+            items = items_of(self._order, self._directory, artifacts, self._shelf)
+            rest = islice(items, self._items, None)
             self._source = inputs(self._order, rest, self._now, self._chance, first=self._items)
         found: list[Json] = []
         texts: list[str] = []

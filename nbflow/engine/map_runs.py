@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, TypeAlias
 
+from nbflow.artifacts.shelf import Shelf
 from nbflow.engine import children
 from nbflow.engine.chunks import CHUNK, Chunks
 from nbflow.engine.clock import Clock
@@ -59,8 +60,11 @@ _ELSEWHERE: Final = ("States.TaskFailed", "another process has ended the Map Run
 class MapRuns:
     """The Map Runs of one engine, on its thread."""
 
-    def __init__(self, store: Store, clock: Clock, chance: Chance, host: Host, spawn: Spawn) -> None:
+    def __init__(
+        self, store: Store, shelf: Shelf, clock: Clock, chance: Chance, host: Host, spawn: Spawn
+    ) -> None:
         self._store = store
+        self._shelf = shelf
         self._clock = clock
         self._chance = chance
         self._host = host
@@ -88,7 +92,7 @@ class MapRuns:
         express = order.state.item_processor.processor_config.execution_type == "EXPRESS"
         known, batches = children.known(self._store, row, express=express)
         digest = self._store.add_definition(text)
-        chunks = Chunks(self._store, order, live.directory, self._clock.now, self._chance)
+        chunks = Chunks(self._store, self._shelf, order, live.directory, self._clock.now, self._chance)
         run = MapRun(live, order, row, parse(text), digest, chunks, known, batches)
         self._runs[row.arn] = run
         try:

@@ -76,7 +76,7 @@ class Turns:
         self._timers: list[tuple[float, str]] = []
         self.outside = Outside(store, clock, lease.row.id)
         self.sleepers = Sleepers(store, clock, lease.row.id)
-        self.map_runs = MapRuns(store, clock, chance, self, spawn)
+        self.map_runs = MapRuns(store, shelf, clock, chance, self, spawn)
         self.hands = Hands(store, shelf, ordinary, scattered, self.map_runs, self.put)
         self.astray: set[str] = set()
         """Executions that were dropped when somebody had, perhaps, written a step: they may be this engine's."""

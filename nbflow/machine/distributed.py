@@ -6,7 +6,7 @@ the run has the id of its MapRunStarted event, and is answered like an attempt.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple, TypeGuard
 
@@ -38,9 +38,50 @@ def has_map_run(scope: model.Branch) -> bool:
     return False
 
 
-def enter(turn: Turn, frame: Frame, state: model.Map, items: list[Json]) -> Failure | None:
-    """Plan the Map Run, and order it. ``items`` are empty if an ItemReader brings them."""
-    turn.emit(records.MapStarted(turn.now, frame.id, len(items)))
+class Item(NamedTuple):
+    """One item, and where it comes from (AWS guide, "Context object": Map.Item)."""
+
+    value: Json
+    source: str = "STATE_DATA"
+    """The address of what it was read from; this one, if it stands in the state's input."""
+    key: str | None = None
+    """Its name, if it is a member of an object."""
+
+    @property
+    def given(self) -> Json:
+        """What its child is given without an ItemSelector: of a member of an object, the pair."""
+        return self.value if self.key is None else {"Key": self.key, "Value": self.value}
+
+
+def items_in(items: Json) -> Iterator[Item]:
+    """The items that stand in the state's input: the elements of an array, or the members of an object."""
+    if isinstance(items, dict):
+        return (Item(value, key=key) for key, value in items.items())
+    return map(Item, items or ())
+
+
+def is_reference(items: Json) -> TypeGuard[dict[str, Json]]:
+    """Whether the items are those of a value that lies elsewhere, such as the rows of a DataFrame."""
+    return (
+        isinstance(items, dict)
+        and isinstance(items.get("nbflow"), str)
+        and isinstance(items.get("sha256"), str)
+    )
+
+
+def _length(items: Json) -> int:
+    if not is_reference(items):
+        return len(items)
+    rows = items.get("rows")
+    return rows if isinstance(rows, int) else 0  # nobody knows yet
+
+
+def enter(turn: Turn, frame: Frame, state: model.Map, items: Json) -> Failure | None:
+    """Plan the Map Run, and order it.
+
+    ``items``: an array, an object, or the reference of a value; empty, if an ItemReader brings them.
+    """
+    turn.emit(records.MapStarted(turn.now, frame.id, _length(items)))
     numbers: dict[str, int | float | None] = {}
     for name in ("MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercentage"):
         number = flow.number(turn, frame, state, name)
@@ -207,12 +248,15 @@ def constants(parent: Run, map_run: str, index: int, *, express: bool) -> dict[s
     }
 
 
-def select(order: orders.RunMap, index: int, item: Json, now: float, chance: Chance) -> Json | Failure:
+def select(order: orders.RunMap, index: int, item: Item, now: float, chance: Chance) -> Json | Failure:
     """What the child of this item is given: the item, or what ItemSelector makes of it."""
     state = order.state
     if state.item_selector is ABSENT:
-        return item
-    context = {**order.context, "Map": {"Item": {"Index": index, "Value": item}}}
+        return item.given
+    about: dict[str, Json] = {"Index": index, "Value": item.value, "Source": item.source}
+    if item.key is not None:
+        about["Key"] = item.key
+    context = {**order.context, "Map": {"Item": about}}
     scope = Scope(order.input, lambda: context, order.variables, now, chance, _NONE)
     if not state.jsonata and state.input_path != "$":
         data = {} if state.input_path is None else read(state.input_path, scope)

@@ -44,7 +44,7 @@ class RunMap(Struct, frozen=True):
     state: model.Map
     plan: MapRunStarted
     items: Json
-    """An array, if the plan has no reader."""
+    """An array, an object or the reference of a value, if the plan has no reader."""
     input: Json
     """The state's raw input, and below its variables and context object: what ItemSelector sees."""
     variables: dict[str, Json]

@@ -247,8 +247,11 @@ def _fork(
     return None
 
 
-def _items(turn: Turn, frame: Frame, state: model.Map) -> list[Json] | Failure:
-    """The array to map over: Items (JSONata), or ItemsPath on the effective input."""
+def _items(turn: Turn, frame: Frame, state: model.Map) -> Json | Failure:
+    """What to map over: Items (JSONata), or ItemsPath on the effective input. An array; in distributed mode, also an
+    object (AWS guide, "ItemsPath").
+    """
+    kinds = (list, dict) if distributed.is_distributed(state) else (list,)
     data = flow.effective_input(turn, frame, state)
     if isinstance(data, Failure):
         return data
@@ -258,7 +261,7 @@ def _items(turn: Turn, frame: Frame, state: model.Map) -> list[Json] | Failure:
             items = fill(state.items, turn.scope(frame, data), jsonata=True, field="Items")
             if isinstance(items, Failure):
                 return items
-        if isinstance(items, list):
+        if isinstance(items, kinds):
             return items
         if is_expression(state.items):
             return mismatch(state.items, items, location="Items", expected="array")
@@ -266,7 +269,7 @@ def _items(turn: Turn, frame: Frame, state: model.Map) -> list[Json] | Failure:
             "States.QueryEvaluationError", f"Map state input must be an array but was: {compact(items)}"
         )
     items = data if state.items_path == "$" else read(state.items_path, turn.scope(frame, data))
-    if isinstance(items, Failure | list):
+    if isinstance(items, (Failure, *kinds)):
         return items
     return Failure("States.Runtime", f'Reference path "{state.items_path}" must point to array.')
 

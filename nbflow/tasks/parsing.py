@@ -35,6 +35,13 @@ _BUFFER: Final = 2**18
 _BOM: Final = b"\xef\xbb\xbf"
 
 
+class Member(NamedTuple):
+    """A member of an object, as an item."""
+
+    key: str
+    value: Json
+
+
 def items_in(file: IO[bytes], config: dict[str, Json]) -> Iterator[Json]:
     """The items of an open file, by its ReaderConfig. Raises ItemsFailed, Unreadable and other OSErrors."""
     kind = config.get("InputType")
@@ -191,15 +198,15 @@ def _next_line(number: int, numbered: Iterator[tuple[int, str]]) -> str:
 def json_items(file: io.BufferedReader, config: dict[str, Json]) -> Iterator[Json]:
     """The elements of the array in the file, or at its ItemsPointer (RFC 6901).
 
-    An ItemsPointer may also select an object: its pairs are the items, as ``{"Key": …, "Value": …}``. Without one an
-    object is refused, as AWS is recorded to do.
+    An ItemsPointer may also select an object: its members are the items, each a :class:`Member`. Without one an object
+    is refused, as AWS is recorded to do.
     """
     value = decoded(file.read(), "the file")
     pointer = config.get("ItemsPointer")
     if pointer is not None:
         value = _pointed(value, pointer)
         if isinstance(value, dict):
-            return ({"Key": key, "Value": member} for key, member in value.items())
+            return (Member(key, member) for key, member in value.items())
     if not isinstance(value, list):
         raise ItemsFailed(READER_FAILED, "Attempting to map over non-iterable node.")
     return iter(value)
@@ -270,8 +277,11 @@ def parquet_items(file: IO[bytes]) -> Iterator[Json]:
 
     with _seekable(file) as content:
         try:
-            for batch in pyarrow.parquet.ParquetFile(content).iter_batches(batch_size=1024):
-                yield from map(_plain, batch.to_pylist())
+            # With a buffer, a column of a row group is read piece by piece, however large the group is.
+            table = pyarrow.parquet.ParquetFile(content, buffer_size=_BUFFER, pre_buffer=False)
+            for group in range(table.num_row_groups):
+                for batch in table.iter_batches(batch_size=1024, row_groups=[group]):
+                    yield from map(plain, batch.to_pylist())
         except pyarrow.ArrowException as error:
             raise Unreadable(f"not a Parquet file that can be read: {error}") from error
 
@@ -288,7 +298,8 @@ def _seekable(file: IO[bytes]) -> Iterator[IO[bytes]]:
         yield copy
 
 
-def _plain(value: Any) -> Json:
+def plain(value: Any) -> Json:
+    """The JSON of a value of a table, as :func:`parquet_items` says."""
     for kinds, convert in _PLAIN:
         if isinstance(value, kinds):
             return convert(value)
@@ -305,9 +316,12 @@ def _bytes_text(value: bytes) -> str:
 _PLAIN: Final[list[tuple[Any, Callable[[Any], Json]]]] = [
     ((str, bool, int, type(None)), lambda value: value),
     (float, lambda value: value if math.isfinite(value) else None),
-    (dict, lambda value: {str(key): _plain(member) for key, member in value.items()}),
-    ((list, tuple), lambda value: [_plain(member) for member in value]),
-    (datetime, lambda value: value.isoformat().replace("+00:00", "Z")),
+    (dict, lambda value: {str(key): plain(member) for key, member in value.items()}),
+    ((list, tuple), lambda value: [plain(member) for member in value]),
+    (
+        datetime,
+        lambda value: value.isoformat().replace("+00:00", "Z") if value == value else None,
+    ),  # NaT is one
     ((date, time), lambda value: value.isoformat()),
     (timedelta, lambda value: value.total_seconds()),
     (Decimal, lambda value: int(value) if value == value.to_integral_value() else float(value)),

@@ -4,7 +4,9 @@ AWS has one front, S3, addressed by ``Bucket`` and ``Key`` or ``Prefix``. nbflow
 path, a glob, or any fsspec URL. Both give the same :class:`Source`, so that parsers know neither.
 """
 
+import io
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -15,6 +17,9 @@ from nbflow.errors import NbflowError
 from nbflow.language.values import Json
 
 S3: Final = "s3://"
+
+_S3_PIECE: Final = 2**20
+"""Bytes that one request brings, where an object is read at any place in it."""
 
 NO_BOTO3: Final = "S3 needs boto3, which is not installed here: pip install nbflow[aws]"
 
@@ -45,6 +50,18 @@ class Source(NamedTuple):
     item: Json
     """What a listing says of it: the item itself, where a Map iterates over the listing."""
     open: Callable[[], AbstractContextManager[IO[bytes]]]
+    open_anywhere: Callable[[], AbstractContextManager[IO[bytes]]] | None = None
+    """Opens it for reading at any place in it, where ``open`` gives a stream."""
+
+
+def opened(source: Source) -> AbstractContextManager[IO[bytes]]:
+    """The source, opened for reading from its begin to its end."""
+    return source.open()
+
+
+def opened_anywhere(source: Source) -> AbstractContextManager[IO[bytes]]:
+    """The source, opened for reading at any place in it, if its file system can do that."""
+    return source.open() if source.open_anywhere is None else source.open_anywhere()
 
 
 @contextmanager
@@ -99,7 +116,7 @@ def s3_address(uri: str) -> tuple[str, str]:
 def s3_object(s3: Any, parameters: dict[str, Json]) -> Source:
     """An object; the parameters are those of S3's GetObject (Bucket, Key, VersionId, ExpectedBucketOwner, …)."""
     name = f"{S3}{parameters.get('Bucket')}/{parameters.get('Key', '')}"
-    return Source(name, parameters, partial(_s3_body, s3, parameters))
+    return Source(name, parameters, partial(_s3_body, s3, parameters), partial(_s3_file, s3, parameters))
 
 
 def s3_listing(s3: Any, parameters: dict[str, Json]) -> Iterator[Source]:
@@ -107,8 +124,20 @@ def s3_listing(s3: Any, parameters: dict[str, Json]) -> Iterator[Source]:
     bucket = parameters.get("Bucket")
     for page in s3.get_paginator("list_objects_v2").paginate(**parameters):
         for found in page.get("Contents", ()):
-            at = {"Bucket": bucket, "Key": found["Key"]}
-            yield Source(f"{S3}{bucket}/{found['Key']}", _s3_item(found), partial(_s3_body, s3, at))
+            yield s3_object(s3, {"Bucket": bucket, "Key": found["Key"]})._replace(item=_s3_item(found))
+
+
+def s3_below(s3: Any, uri: str) -> Iterator[Source]:
+    """The objects whose addresses begin so, or that a glob matches: items have the whole address as their Key."""
+    from fsspec.utils import glob_translate  # what globs mean elsewhere
+
+    bucket, key = s3_address(uri)
+    prefix = re.split(r"[*?\[]", key, maxsplit=1)[0]
+    matches = re.compile(glob_translate(key) if prefix != key else "").match
+    for source in s3_listing(s3, {"Bucket": bucket, "Prefix": prefix}):
+        found = s3_address(source.name)[1]
+        if matches(found) or found == key:
+            yield source._replace(item={**source.item, "Key": source.name})
 
 
 def _s3_item(found: Mapping[str, Any]) -> Json:
@@ -124,6 +153,43 @@ def _s3_item(found: Mapping[str, Any]) -> Json:
 
 def _s3_body(s3: Any, parameters: dict[str, Json]) -> AbstractContextManager[IO[bytes]]:
     return closing(s3.get_object(**parameters)["Body"])
+
+
+def _s3_file(s3: Any, parameters: dict[str, Json]) -> AbstractContextManager[IO[bytes]]:
+    return closing(io.BufferedReader(_S3File(s3, parameters), _S3_PIECE))
+
+
+class _S3File(io.RawIOBase):
+    """An object, read in pieces from any place; one that is replaced meanwhile is not mixed with its successor."""
+
+    def __init__(self, s3: Any, parameters: dict[str, Json]) -> None:
+        head = s3.head_object(**parameters)
+        self._get = partial(s3.get_object, **{**parameters, "IfMatch": head["ETag"]})
+        self._size: int = head["ContentLength"]
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._size - self._at)
+        if wanted <= 0:
+            return 0
+        with closing(self._get(Range=f"bytes={self._at}-{self._at + wanted - 1}")["Body"]) as body:
+            content = body.read()
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
 
 
 # --- files
@@ -143,10 +209,16 @@ def files(uri: str) -> Iterator[Source]:
     if not _is_glob(system, path):
         yield _file(system, {"name": path})
         return
-    matches = system.glob(path, detail=True)
-    if not matches:
+    yield from some(_in_order(system, system.glob(path, detail=True)))
+
+
+def some(sources: Iterator[Source]) -> Iterator[Source]:
+    """The sources that a glob matches. Raises Unreadable if there is none."""
+    first = next(sources, None)
+    if first is None:
         raise Unreadable("no file matches")
-    yield from _in_order(system, matches)
+    yield first
+    yield from sources
 
 
 def files_below(uri: str) -> Iterator[Source]:
@@ -176,7 +248,12 @@ def address(system: Any, path: str) -> str:
 
 
 def _is_glob(system: Any, path: str) -> bool:
-    return any(sign in path for sign in "*?[") and not system.exists(path)  # a file may be called "a[1].csv"
+    return has_glob(path) and not system.exists(path)  # a file may be called "a[1].csv"
+
+
+def has_glob(path: str) -> bool:
+    """Whether there is a sign in it by which it may be a glob."""
+    return any(sign in path for sign in "*?[")
 
 
 def _in_order(system: Any, found: dict[str, dict[str, Any]]) -> Iterator[Source]:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from nbflow.language.paths import compact
 from nbflow.language.values import Json
+from nbflow.machine.distributed import Item
 from nbflow.tasks import parsing, places
 from nbflow.tasks.parsing import READER_FAILED
 from nbflow.tasks.places import S3, Source, Unreadable, failing
@@ -23,7 +24,9 @@ MOST_ITEMS: Final = 100_000_000
 """Items that AWS reads at most; a larger MaxItems counts as this (AWS guide, "ItemReader")."""
 
 
-def read_items(resource: str, parameters: Json, config: Json, *, s3: Any = None) -> Iterator[Json]:
+def read_items(
+    resource: str, parameters: Json, config: Json, *, s3: Any = None
+) -> Generator[Item, None, None]:
     """The items that an ItemReader reads, one by one, in the order of the data.
 
     ``parameters`` (Parameters or Arguments) and ``config`` (ReaderConfig, or None) are evaluated already: MaxItems is
@@ -49,16 +52,21 @@ def _where(parameters: dict[str, Json]) -> str:
     return str(parameters.get("Uri", "ItemReader"))
 
 
+def _listing_of(parameters: dict[str, Json]) -> str:
+    """The source of what is listed (AWS guide, "Context object": the address of the bucket)."""
+    return f"{S3}{parameters['Bucket']}" if "Bucket" in parameters else _where(parameters)
+
+
 def _items(
     resource: str, parameters: dict[str, Json], config: dict[str, Json], s3: Any
-) -> Generator[Json, None, None]:
+) -> Generator[Item, None, None]:
     action = resource.rpartition(":")[2]
     if action not in _SOURCES:
         raise Unreadable(f"items are read by s3:getObject or s3:listObjectsV2, not by {resource}")
     with places.s3_access(s3) as client:
         sources = _SOURCES[action](parameters, client)
         if action == "listObjectsV2":
-            yield from _listed(sources, config)
+            yield from _listed(sources, config, _listing_of(parameters))
         elif "ManifestType" in config or config.get("InputType") == "MANIFEST":
             yield from _manifested(sources, config, client)
         else:
@@ -73,6 +81,8 @@ def _objects(parameters: dict[str, Json], s3: Client) -> Iterator[Source]:
     uri = _uri(parameters, "Key")
     if uri and not uri.startswith(S3):
         return places.files(uri)
+    if uri and places.has_glob(uri):
+        return places.some(places.s3_below(s3(), uri))
     if uri:
         parameters = dict(zip(("Bucket", "Key"), places.s3_address(uri), strict=True))
     return iter([places.s3_object(s3(), parameters)])
@@ -83,9 +93,7 @@ def _listing(parameters: dict[str, Json], s3: Client) -> Iterator[Source]:
     uri = _uri(parameters, "Prefix")
     if uri and not uri.startswith(S3):
         return places.files_below(uri)
-    if uri:
-        parameters = dict(zip(("Bucket", "Prefix"), places.s3_address(uri), strict=True))
-    return places.s3_listing(s3(), parameters)
+    return places.s3_below(s3(), uri) if uri else places.s3_listing(s3(), parameters)
 
 
 def _uri(parameters: dict[str, Json], other: str) -> str | None:
@@ -105,17 +113,22 @@ _SOURCES: Final = {"getObject": _objects, "listObjectsV2": _listing}
 # --- what is in them
 
 
-def _contents(sources: Iterable[Source], config: dict[str, Json]) -> Iterator[Json]:
+def _contents(sources: Iterable[Source], config: dict[str, Json]) -> Iterator[Item]:
+    open_of = places.opened_anywhere if config.get("InputType") == "PARQUET" else places.opened
     for source in sources:
-        with failing(READER_FAILED, source.name), source.open() as file:
-            yield from parsing.items_in(file, config)
+        with failing(READER_FAILED, source.name), open_of(source) as file:
+            for found in parsing.items_in(file, config):
+                if type(found) is parsing.Member:
+                    yield Item(found.value, source.name, found.key)
+                else:
+                    yield Item(found, source.name)
 
 
-def _listed(sources: Iterator[Source], config: dict[str, Json]) -> Iterator[Json]:
+def _listed(sources: Iterator[Source], config: dict[str, Json], where: str) -> Iterator[Item]:
     """What the listing says of each object, or what is in it (AWS guide, "ItemReader": Transformation)."""
     transformation = config.get("Transformation", "NONE")
     if transformation == "NONE":
-        return (source.item for source in sources)
+        return (Item(source.item, where) for source in sources)
     if transformation != "LOAD_AND_FLATTEN":
         raise Unreadable(f"Transformation {compact(transformation)} is not one of NONE, LOAD_AND_FLATTEN")
     return _contents((source for source in sources if not _is_folder(source)), config)
@@ -129,7 +142,7 @@ def _is_folder(source: Source) -> bool:
 # --- manifests
 
 
-def _manifested(sources: Iterator[Source], config: dict[str, Json], s3: Client) -> Iterator[Json]:
+def _manifested(sources: Iterator[Source], config: dict[str, Json], s3: Client) -> Iterator[Item]:
     kind = config.get("ManifestType", "S3_INVENTORY")
     read = _MANIFESTS.get(str(kind))
     if read is None:
@@ -139,7 +152,7 @@ def _manifested(sources: Iterator[Source], config: dict[str, Json], s3: Client) 
             yield from read(source, config, s3)
 
 
-def _athena(source: Source, config: dict[str, Json], s3: Client) -> Iterator[Json]:
+def _athena(source: Source, config: dict[str, Json], s3: Client) -> Iterator[Item]:
     """What UNLOAD wrote: the manifest has the address of an object in each line (AWS guide, "ItemReader": Athena)."""
     if config.get("InputType") not in _ATHENA:
         raise Unreadable(
@@ -152,7 +165,7 @@ def _athena(source: Source, config: dict[str, Json], s3: Client) -> Iterator[Jso
     return _contents(objects, config)
 
 
-def _inventory(source: Source, config: dict[str, Json], s3: Client) -> Iterator[Json]:
+def _inventory(source: Source, config: dict[str, Json], s3: Client) -> Iterator[Item]:
     """The objects that an S3 inventory in CSV lists (AWS guide, "ItemReader": Amazon S3 inventory)."""
     with source.open() as file, parsing.unpacked(file) as text:
         manifest = parsing.decoded(text.read(), "the manifest")

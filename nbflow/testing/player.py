@@ -190,10 +190,11 @@ class Player:
             return child
 
         try:
-            items = order.items or []
+            items = order.items
             if order.plan.reader is not None and self._world.read is not None:
                 items = self._world.read(order)
-            given = list(inputs(order, items, self._world.clock.now, self.machine.chance))
+            found = distributed.items_in(items)
+            given = list(inputs(order, found, self._world.clock.now, self.machine.chance))
         except ItemsFailed as failed:
             self._facts.append(facts.TaskFailed(order.attempt, failed.error, failed.cause))
             return

@@ -54,6 +54,7 @@ class Floor(Desk):
         *,
         type: str = "STANDARD",
         around: dict[str, Json] | None = None,
+        start: str = "M",
         **state: Json,
     ) -> Future[None]:
         """Start an execution ``run`` of the Distributed Map ``M`` over states ``T``."""
@@ -64,7 +65,7 @@ class Floor(Desk):
         }
         made = {"Type": "Map", "Label": "each", "ItemProcessor": processor, **state}
         states = {"M": made if "Next" in made else {**made, "End": True}, **(around or {})}
-        return self.begin({"StartAt": "M", "States": states}, input, tasks)
+        return self.begin({"StartAt": start, "States": states}, input, tasks)
 
     def begin(
         self,

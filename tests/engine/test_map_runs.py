@@ -11,9 +11,11 @@ from nbflow.engine.chunks import CHUNK
 from nbflow.engine.map_runs import MOST_CHILDREN
 from nbflow.language.values import Json
 from nbflow.machine import facts
+from nbflow.machine.distributed import Item
 from nbflow.machine.records import decode
 from tests.engine.floor import BY_ITEM, GET, MACHINE, PUT, STATES, WAIT, Floor, odd
 from tests.engine.test_engine import double, task
+from tests.machine.driver import TASK
 
 # --- children and results
 
@@ -252,14 +254,38 @@ def test_an_item_that_fits_in_no_batch(floor: Floor) -> None:
 def test_whatever_a_library_raises_is_the_readers_failure(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def raising(*_: object) -> Iterator[Json]:
-        yield 1
+    def raising(*_: object) -> Iterator[Item]:
+        yield Item(1)
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("nbflow.tasks.items.read_items", raising)
     floor.map(ItemReader={"Resource": GET, "ReaderConfig": {"InputType": "JSON"}})
     floor.settle()
     assert floor.failure == ("States.ItemReaderFailed", "RuntimeError: a bug")
+
+
+def test_members_of_an_object_are_items(floor: Floor) -> None:
+    floor.map(input={"a": 1, "b": [2]})
+    floor.settle()
+    assert floor.output == [{"Key": "a", "Value": 1}, {"Key": "b", "Value": [2]}]
+
+
+def test_the_rows_of_a_frame_that_a_task_has_made_are_items(floor: Floor) -> None:
+    make = {"Type": "Task", "Resource": TASK, "Next": "M"}
+    floor.map(
+        around={"F": make},
+        start="F",
+        tasks={"f": lambda _: pd.DataFrame({"n": range(3)})},
+        ItemSelector={"row.$": "$$.Map.Item.Value", "of.$": "$$.Map.Item.Source"},
+    )
+    floor.settle()
+    assert floor.output == [{"row": {"n": n}, "of": "STATE_DATA"} for n in range(3)]
+
+
+def test_what_looks_like_a_reference_is_an_object(floor: Floor) -> None:
+    floor.map(input={"nbflow": "dataframe", "sha256": "0" * 64})
+    floor.settle()
+    assert [each["Key"] for each in floor.output] == ["nbflow", "sha256"]
 
 
 # --- results

@@ -189,7 +189,7 @@ class Driver:
         assert order.redrives or not known
         outputs: list[Json] = []
         failed = 0
-        for index, item in enumerate(order.items or ()):
+        for index, item in enumerate(distributed.items_in(order.items)):
             input = distributed.select(order, index, item, self.now, self.machine.chance)
             if isinstance(input, Failure):
                 return facts.TaskFailed(order.attempt, input.error, input.cause)

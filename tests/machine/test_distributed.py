@@ -424,6 +424,19 @@ def test_a_selector_in_jsonata_sees_variables() -> None:
     assert selected(definition, [1, 2]) == [10, 21]
 
 
+def test_members_of_an_object_are_items_with_their_names() -> None:
+    assert selected(distributed(), {"a": 1, "b": None}) == [
+        {"Key": "a", "Value": 1},
+        {"Key": "b", "Value": None},
+    ]
+    selector = {"k.$": "$$.Map.Item.Key", "v.$": "$$.Map.Item.Value", "s.$": "$$.Map.Item.Source"}
+    assert selected(distributed(ItemsPath="$.o", ItemSelector=selector), {"o": {"a": 1}}) == [
+        {"k": "a", "v": 1, "s": "STATE_DATA"}
+    ]
+    jsonata = distributed(QueryLanguage="JSONata", Items={"a": "{% $states.input %}"})
+    assert selected(jsonata, 5) == [{"Key": "a", "Value": 5}]
+
+
 # --- facts at odd times
 
 

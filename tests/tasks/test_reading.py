@@ -8,6 +8,7 @@ import random
 import re
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -19,9 +20,11 @@ import pytest
 
 from nbflow.errors import NbflowError
 from nbflow.language.values import Json
+from nbflow.machine.distributed import Item
 from nbflow.tasks import parsing
 from nbflow.tasks.places import ItemsFailed, s3_access
 from nbflow.tasks.reading import read_items
+from tests.tasks.support import given
 
 GET = "arn:aws:states:::s3:getObject"
 LIST = "arn:aws:states:::s3:listObjectsV2"
@@ -36,14 +39,14 @@ def read(tmp_path: Path) -> Read:
     def reading(content: str | bytes, input_type: str, **config: Json) -> list[Json]:
         path = tmp_path / "data"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return list(read_items(GET, {"Uri": str(path)}, {"InputType": input_type, **config}))
+        return list(given(GET, {"Uri": str(path)}, {"InputType": input_type, **config}))
 
     return reading
 
 
 def cause_of(parameters: Json, config: Json, resource: str = GET, **options: Any) -> str:
     with pytest.raises(ItemsFailed) as failed:
-        list(read_items(resource, parameters, config, **options))
+        list(given(resource, parameters, config, **options))
     assert failed.value.error == "States.ItemReaderFailed"
     return failed.value.cause
 
@@ -244,7 +247,7 @@ def test_a_value_a_line(read: Read) -> None:
 
 def test_a_malformed_line_has_a_number_and_those_before_it_are_read(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"a": 1}\n\n{"a": }\n')
-    items = read_items(GET, {"Uri": f"{tmp_path}/x.jsonl"}, {"InputType": "JSONL"})
+    items = given(GET, {"Uri": f"{tmp_path}/x.jsonl"}, {"InputType": "JSONL"})
     assert next(items) == {"a": 1}
     with pytest.raises(ItemsFailed, match=r"x\.jsonl: line 3 is not JSON: Expecting value"):
         next(items)
@@ -265,7 +268,7 @@ def test_what_pandas_writes_as_lines_is_read(read: Read) -> None:
 def test_a_row_is_an_object(tmp_path: Path, compression: Any) -> None:
     frame = pd.DataFrame({"id": range(3000), "name": ["é"] * 3000, "share": [0.5] * 3000})
     frame.to_parquet(tmp_path / "x", compression=compression, index=False, row_group_size=1000)
-    items = list(read_items(GET, {"Uri": f"{tmp_path}/x"}, {"InputType": "PARQUET"}))
+    items = list(given(GET, {"Uri": f"{tmp_path}/x"}, {"InputType": "PARQUET"}))
     assert items == frame.to_dict("records")
 
 
@@ -287,7 +290,7 @@ def test_what_json_has_not_is_written_out(tmp_path: Path) -> None:
         "flag": True,
     }
     pyarrow.parquet.write_table(pa.Table.from_pylist([row]), tmp_path / "x")
-    [item] = read_items(GET, {"Uri": f"{tmp_path}/x"}, {"InputType": "PARQUET"})
+    [item] = given(GET, {"Uri": f"{tmp_path}/x"}, {"InputType": "PARQUET"})
     assert item == {
         "date": "2025-02-04",
         "aware": "2025-02-04T12:00:00Z",
@@ -341,12 +344,12 @@ def test_half_of_a_compressed_file_fails(read: Read, pack: Callable[[bytes], byt
 def test_a_glob_reads_file_after_file(tmp_path: Path) -> None:
     for name, text in {"b.csv": "x\n2\n", "a.csv": "x\n1\n", "c.txt": "x\n3\n"}.items():
         (tmp_path / name).write_text(text)
-    assert list(read_items(GET, {"Uri": f"{tmp_path}/*.csv"}, {"InputType": "CSV"})) == [
+    assert list(given(GET, {"Uri": f"{tmp_path}/*.csv"}, {"InputType": "CSV"})) == [
         {"x": "1"},
         {"x": "2"},
     ]
     (tmp_path / "[1].csv").write_text("x\n9\n")
-    assert list(read_items(GET, {"Uri": f"{tmp_path}/[1].csv"}, {"InputType": "CSV"})) == [{"x": "9"}]
+    assert list(given(GET, {"Uri": f"{tmp_path}/[1].csv"}, {"InputType": "CSV"})) == [{"x": "9"}]
 
 
 def test_any_url_that_fsspec_knows(tmp_path: Path) -> None:
@@ -354,18 +357,18 @@ def test_any_url_that_fsspec_knows(tmp_path: Path) -> None:
 
     with fsspec.open("memory://reading/x.jsonl", "wb") as file:
         file.write(b"1\n2\n")
-    assert list(read_items(GET, {"Uri": "memory://reading/x.jsonl"}, {"InputType": "JSONL"})) == [1, 2]
-    [item] = read_items(LIST, {"Uri": "memory://reading"}, None)
+    assert list(given(GET, {"Uri": "memory://reading/x.jsonl"}, {"InputType": "JSONL"})) == [1, 2]
+    [item] = given(LIST, {"Uri": "memory://reading"}, None)
     assert (item["Key"], item["Size"]) == ("memory:///reading/x.jsonl", 4)
     (tmp_path / "y.json").write_text("[3]")
-    assert list(read_items(GET, {"Uri": f"file://{tmp_path}/y.json"}, {"InputType": "JSON"})) == [3]
+    assert list(given(GET, {"Uri": f"file://{tmp_path}/y.json"}, {"InputType": "JSON"})) == [3]
 
 
 def test_a_folder_is_listed_with_all_below_it(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     for name in ("b.jsonl", "a.jsonl", "sub/c.jsonl"):
         (tmp_path / name).write_text(f'"{name}"\n')
-    items = list(read_items(LIST, {"Uri": str(tmp_path)}, None))
+    items = list(given(LIST, {"Uri": str(tmp_path)}, None))
     assert [item["Key"] for item in items] == [
         f"{tmp_path}/{name}" for name in ("a.jsonl", "b.jsonl", "sub/c.jsonl")
     ]
@@ -375,8 +378,8 @@ def test_a_folder_is_listed_with_all_below_it(tmp_path: Path) -> None:
         "LastModified": int((tmp_path / "a.jsonl").stat().st_mtime),
     }
     config = {"InputType": "JSONL", "Transformation": "LOAD_AND_FLATTEN"}
-    assert list(read_items(LIST, {"Uri": str(tmp_path)}, config)) == ["a.jsonl", "b.jsonl", "sub/c.jsonl"]
-    assert list(read_items(LIST, {"Uri": f"{tmp_path}/*.jsonl"}, config)) == ["a.jsonl", "b.jsonl"]
+    assert list(given(LIST, {"Uri": str(tmp_path)}, config)) == ["a.jsonl", "b.jsonl", "sub/c.jsonl"]
+    assert list(given(LIST, {"Uri": f"{tmp_path}/*.jsonl"}, config)) == ["a.jsonl", "b.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -432,7 +435,7 @@ def test_a_setting_that_there_is_not_is_named(tmp_path: Path, resource: str, con
 
 
 def test_a_failure_is_one_of_ours_and_nothing_is_opened_before_the_first_item() -> None:
-    items = read_items(GET, {"Uri": "/nowhere"}, {"InputType": "CSV"})
+    items = given(GET, {"Uri": "/nowhere"}, {"InputType": "CSV"})
     with pytest.raises(NbflowError, match=r"^States\.ItemReaderFailed: /nowhere: "):
         next(items)
 
@@ -443,9 +446,9 @@ def test_a_failure_is_one_of_ours_and_nothing_is_opened_before_the_first_item() 
 def test_an_object_in_s3(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="a/x.csv", Body=b"id,name\n1,Ann\n")
     where, config = {"Bucket": bucket, "Key": "a/x.csv"}, {"InputType": "CSV"}
-    assert list(read_items(GET, where, config, s3=s3)) == [{"id": "1", "name": "Ann"}]
-    assert list(read_items(GET, where, config)) == [{"id": "1", "name": "Ann"}]  # by the AWS_* variables
-    assert list(read_items(GET, {"Uri": f"s3://{bucket}/a/x.csv"}, config)) == [{"id": "1", "name": "Ann"}]
+    assert list(given(GET, where, config, s3=s3)) == [{"id": "1", "name": "Ann"}]
+    assert list(given(GET, where, config)) == [{"id": "1", "name": "Ann"}]  # by the AWS_* variables
+    assert list(given(GET, {"Uri": f"s3://{bucket}/a/x.csv"}, config)) == [{"id": "1", "name": "Ann"}]
 
 
 def test_a_version_of_an_object(s3: Any, bucket: str) -> None:
@@ -453,7 +456,7 @@ def test_a_version_of_an_object(s3: Any, bucket: str) -> None:
     old = s3.put_object(Bucket=bucket, Key="x", Body=b"[1]")["VersionId"]
     s3.put_object(Bucket=bucket, Key="x", Body=b"[2]")
     where = {"Bucket": bucket, "Key": "x", "VersionId": old}
-    assert list(read_items(GET, where, {"InputType": "JSON"}, s3=s3)) == [1]
+    assert list(given(GET, where, {"InputType": "JSON"}, s3=s3)) == [1]
 
 
 @pytest.mark.parametrize(
@@ -464,7 +467,7 @@ def test_compressed_objects(
     s3: Any, bucket: str, key: str, pack: Callable[[bytes], bytes], encoding: str
 ) -> None:
     s3.put_object(Bucket=bucket, Key=key, Body=pack(b'{"a": 1}\n'), ContentEncoding=encoding)
-    items = read_items(GET, {"Bucket": bucket, "Key": key}, {"InputType": "JSONL"}, s3=s3)
+    items = given(GET, {"Bucket": bucket, "Key": key}, {"InputType": "JSONL"}, s3=s3)
     assert list(items) == [{"a": 1}]
 
 
@@ -472,15 +475,59 @@ def test_parquet_in_s3(s3: Any, bucket: str) -> None:
     content = io.BytesIO()
     pd.DataFrame({"a": [1, 2]}).to_parquet(content)
     s3.put_object(Bucket=bucket, Key="x.parquet", Body=content.getvalue())
-    items = read_items(GET, {"Bucket": bucket, "Key": "x.parquet"}, {"InputType": "PARQUET"}, s3=s3)
+    items = given(GET, {"Bucket": bucket, "Key": "x.parquet"}, {"InputType": "PARQUET"}, s3=s3)
     assert list(items) == [{"a": 1}, {"a": 2}]
+
+
+def test_parquet_in_s3_is_read_where_it_is_needed(s3: Any, bucket: str) -> None:
+    content = io.BytesIO()
+    frame = pd.DataFrame({"a": range(400_000), "b": [f"{n * 7919:x}" for n in range(400_000)]})
+    frame.to_parquet(content, row_group_size=50_000, compression=None)
+    s3.put_object(Bucket=bucket, Key="x.parquet", Body=content.getvalue())
+    read = 0
+
+    def count(http_response: Any, **_: object) -> None:
+        nonlocal read
+        read += int(http_response.headers["Content-Length"])
+
+    s3.meta.events.register("after-call.s3.GetObject", count)
+    with closing(
+        read_items(GET, {"Uri": f"s3://{bucket}/x.parquet"}, {"InputType": "PARQUET"}, s3=s3)
+    ) as items:
+        assert next(items) == Item({"a": 0, "b": "0"}, f"s3://{bucket}/x.parquet")
+    assert 0 < read < len(content.getvalue()) * 0.8
+    assert list(
+        given(GET, {"Bucket": bucket, "Key": "x.parquet"}, {"InputType": "PARQUET"}, s3=s3)
+    ) == frame.to_dict("records")
+
+
+def test_a_glob_in_s3(s3: Any, bucket: str) -> None:
+    for key in ("in/a.jsonl", "in/b.jsonl", "in/b.txt", "in/deep/c.jsonl"):
+        s3.put_object(Bucket=bucket, Key=key, Body=f'"{key}"\n'.encode())
+    read = {"InputType": "JSONL"}
+    assert list(given(GET, {"Uri": f"s3://{bucket}/in/*.jsonl"}, read)) == ["in/a.jsonl", "in/b.jsonl"]
+    assert list(given(GET, {"Uri": f"s3://{bucket}/in/**/*.jsonl"}, read))[-1] == "in/deep/c.jsonl"
+    assert "no file matches" in cause_of({"Uri": f"s3://{bucket}/out/*"}, read)
+
+
+def test_items_know_their_source_and_their_name(tmp_path: Path, s3: Any, bucket: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"at": {"a": 1}}')
+    assert list(read_items(GET, {"Uri": str(path)}, {"InputType": "JSON", "ItemsPointer": "/at"})) == [
+        Item(1, str(path), "a")
+    ]
+    s3.put_object(Bucket=bucket, Key="k", Body=b"[1]")
+    [item] = read_items(GET, {"Bucket": bucket, "Key": "k"}, {"InputType": "JSON"}, s3=s3)
+    assert item == Item(1, f"s3://{bucket}/k")
+    [item] = read_items(LIST, {"Bucket": bucket, "Prefix": "k"}, None, s3=s3)
+    assert item.source == f"s3://{bucket}"
 
 
 def test_a_listing_is_paged_and_described_as_by_aws(s3: Any, bucket: str) -> None:
     for number in range(5):
         s3.put_object(Bucket=bucket, Key=f"in/{number}.txt", Body=b"x" * number)
     s3.put_object(Bucket=bucket, Key="other", Body=b"")
-    items = list(read_items(LIST, {"Bucket": bucket, "Prefix": "in/", "MaxKeys": 2}, None, s3=s3))
+    items = list(given(LIST, {"Bucket": bucket, "Prefix": "in/", "MaxKeys": 2}, None, s3=s3))
     assert [item["Key"] for item in items] == [f"in/{number}.txt" for number in range(5)]
     about = s3.head_object(Bucket=bucket, Key="in/3.txt")
     assert items[3] == {
@@ -490,8 +537,10 @@ def test_a_listing_is_paged_and_described_as_by_aws(s3: Any, bucket: str) -> Non
         "Size": 3,
         "StorageClass": "STANDARD",
     }
-    assert list(read_items(LIST, {"Uri": f"s3://{bucket}/in/3"}, None)) == [items[3]]
-    assert list(read_items(LIST, {"Bucket": bucket, "Prefix": "none/"}, None, s3=s3)) == []
+    named = {**items[3], "Key": f"s3://{bucket}/in/3.txt"}  # what any reader of addresses can open
+    assert list(given(LIST, {"Uri": f"s3://{bucket}/in/3"}, None)) == [named]
+    assert list(given(LIST, {"Uri": f"s3://{bucket}/i*/[3].t?t"}, None)) == [named]
+    assert list(given(LIST, {"Bucket": bucket, "Prefix": "none/"}, None, s3=s3)) == []
 
 
 def test_all_listed_objects_can_be_read_as_one(s3: Any, bucket: str) -> None:
@@ -499,7 +548,7 @@ def test_all_listed_objects_can_be_read_as_one(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="in/1.csv", Body=b"x\n1\n2\n")
     s3.put_object(Bucket=bucket, Key="in/2.csv.gz", Body=gzip.compress(b"x\n3\n"))
     config = {"InputType": "CSV", "Transformation": "LOAD_AND_FLATTEN"}
-    items = read_items(LIST, {"Bucket": bucket, "Prefix": "in/"}, config, s3=s3)
+    items = given(LIST, {"Bucket": bucket, "Prefix": "in/"}, config, s3=s3)
     assert [item["x"] for item in items] == ["1", "2", "3"]
     s3.put_object(Bucket=bucket, Key="in/3.json", Body=b"{}")
     config["InputType"] = "JSONL"
@@ -521,13 +570,13 @@ def test_an_inventory_lists_objects(s3: Any, bucket: str, config: Json, tmp_path
     s3.put_object(Bucket=bucket, Key="manifest.json", Body=json.dumps(manifest).encode())
     s3.put_object(Bucket=bucket, Key="data/1.csv.gz", Body=gzip.compress(rows.encode()))
     s3.put_object(Bucket=bucket, Key="data/2.csv.gz", Body=gzip.compress(b'"b","k","1","d"\n'))
-    items = list(read_items(GET, {"Bucket": bucket, "Key": "manifest.json"}, config, s3=s3))
+    items = list(given(GET, {"Bucket": bucket, "Key": "manifest.json"}, config, s3=s3))
     assert items[1:] == [
         {"Bucket": bucket, "Key": "csv/a%2Cb", "Size": "9", "LastModifiedDate": "2022-11-16T00:29:32.000Z"},
         {"Bucket": "b", "Key": "k", "Size": "1", "LastModifiedDate": "d"},
     ]
     (tmp_path / "m.json").write_text(json.dumps(manifest))
-    assert list(read_items(GET, {"Uri": f"{tmp_path}/m.json"}, config)) == items
+    assert list(given(GET, {"Uri": f"{tmp_path}/m.json"}, config)) == items
 
 
 @pytest.mark.parametrize(
@@ -566,7 +615,7 @@ def test_what_athena_unloads(s3: Any, bucket: str, kind: str) -> None:
         "CSVHeaderLocation": "GIVEN",
         "CSVHeaders": ["a"],
     }
-    items = read_items(GET, {"Bucket": bucket, "Key": "q-manifest.csv"}, config, s3=s3)
+    items = given(GET, {"Bucket": bucket, "Key": "q-manifest.csv"}, config, s3=s3)
     assert list(items) == [{"a": "1"}, {"a": "2"}] * 2
 
 
@@ -626,7 +675,7 @@ def test_text_is_not_read_ahead_of_its_items_and_closed_with_them(kind: str, lin
             return {"Body": body}  # type: ignore[dict-item]
 
     body = _Body(line)
-    items: Any = read_items(GET, {"Bucket": "b", "Key": "k"}, {"InputType": kind}, s3=S3())
+    items: Any = given(GET, {"Bucket": "b", "Key": "k"}, {"InputType": kind}, s3=S3())
     for _ in range(1000):
         next(items)
     assert body.taken <= 2**19
@@ -648,6 +697,6 @@ def test_a_listing_asks_for_a_page_when_its_items_are_needed() -> None:
                 pages.append(number)
                 yield {"Contents": [found, found]}
 
-    items = read_items(LIST, {"Bucket": "b"}, {"MaxItems": 3}, s3=S3())
+    items = given(LIST, {"Bucket": "b"}, {"MaxItems": 3}, s3=S3())
     assert len(list(items)) == 3
     assert pages == [0, 1]

@@ -10,8 +10,8 @@ import pytest
 
 from nbflow.language.values import Json
 from nbflow.tasks.places import ItemsFailed
-from nbflow.tasks.reading import read_items
 from nbflow.tasks.writing import ChildResult, description, transformed, write_results
+from tests.tasks.support import given
 
 UUID = "ad9b5f27-090b-3ac6-9beb-243cd77144a7"
 MAP_RUN = f"arn:aws:states:us-east-1:000000000000:mapRun:orders/Map:{UUID}"
@@ -214,7 +214,7 @@ def test_a_file_that_would_become_too_large_is_followed_by_another(
     assert [Path(each["Uri"]).stem for each in files] == ["SUCCEEDED_0", "SUCCEEDED_1", "SUCCEEDED_2"]
     assert all(each["Size"] == Path(each["Uri"]).stat().st_size <= limit for each in files)
     read = {"InputType": kind}
-    items = read_items("s3:getObject", {"Uri": f"{tmp_path}/{UUID}/SUCCEEDED_*"}, read)
+    items = given("s3:getObject", {"Uri": f"{tmp_path}/{UUID}/SUCCEEDED_*"}, read)
     assert list(items) == ["abcd"] * 5
 
 
@@ -255,7 +255,7 @@ def test_any_text_can_be_written_and_read_back(tmp_path: Path) -> None:
     for kind in ("JSON", "JSONL"):
         config = {"Transformation": "COMPACT", "OutputType": kind}
         write_results({"Uri": str(tmp_path)}, config, MAP_RUN, results)
-        items = read_items(
+        items = given(
             "s3:getObject", {"Uri": f"{tmp_path}/{UUID}/SUCCEEDED_0.{kind.lower()}"}, {"InputType": kind}
         )
         assert list(items) == [["\ud83d", "\n", "日本", 12345678901234567890123]]
