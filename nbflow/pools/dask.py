@@ -289,7 +289,9 @@ class DaskPool:
 
     def _launch(self, client: Any, flight: _Flight) -> None:
         jobs = [entry.job for entry in flight.entries]
-        if not (flight.alone or flight.resources):  # where other workers may do as well, Dask forgets the resources
+        if not (
+            flight.alone or flight.resources
+        ):  # where other workers may do as well, Dask forgets the resources
             with self._condition:
                 flight.wish = self._locality.wish(jobs)
         there = {"workers": [flight.wish], "allow_other_workers": True} if flight.wish else {}
