@@ -190,6 +190,8 @@ def show_step(console: Console, step: Step) -> None:
         )
         if attempt["waits_for"]:
             took += f", waits for {attempt['waits_for']}"
+        if attempt["queued"]:
+            took += f" ({attempt['queued']:.2f} s of it queued)"
         if attempt["worker"]:
             took += f", taken by {escape(str(attempt['worker']))}"
         put(console, f"  attempt {number}: {begun:%Y-%m-%d %H:%M:%S} UTC, {took}{error}")

@@ -25,9 +25,11 @@ from uuid import uuid4
 
 from nbflow.pools.chunk import decode, encode, perform_chunk
 from nbflow.pools.cluster import Cluster
+from nbflow.pools.heard import Ears
 from nbflow.pools.pace import chunk_sizes
 from nbflow.pools.port import Answer
 from nbflow.pools.results import failures, is_orphan, results
+from nbflow.tasks.heard import Hear
 from nbflow.tasks.job import Job, Outcome
 from nbflow.tasks.stopping import Key, Stopped
 
@@ -77,9 +79,9 @@ class _Flight:
 
 
 class DaskPool:
-    """Jobs on the cluster that ``cluster`` finds or starts."""
+    """Jobs on the cluster that ``cluster`` finds or starts. ``hear`` is told what they say while they run."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, hear: Hear | None = None) -> None:
         self._cluster = cluster
         self._paces: defaultdict[str, _Pace] = defaultdict(_Pace)
         """By the code's hash."""
@@ -93,6 +95,7 @@ class DaskPool:
         self._closed = False
         self._threads: list[threading.Thread] = []
         self._token = uuid4().hex[:8]
+        self._ears = Ears(f"nbflow-{self._token}", hear)
         self._numbers = itertools.count()
 
     # --- the engine's side
@@ -156,12 +159,14 @@ class DaskPool:
         while self._something_to_send():
             try:
                 client = self._cluster.client()
+                self._ears.listen_to(client)
                 if self._in_quarantine():
                     self._send_suspect(client)
                 else:
                     self._send_chunks(client)
             except Exception as error:  # noqa: BLE001  # whatever goes wrong, the steps must hear of it
                 self._refuse(error)
+        self._ears.close()
         self._cluster.close()
 
     def _something_to_send(self) -> bool:
@@ -213,7 +218,9 @@ class DaskPool:
         jobs = [entry.job for entry in flight.entries]
         try:
             expendable = self._cluster.is_own(client)
-            future = client.submit(perform_chunk, encode(jobs), expendable, key=self._key(jobs))
+            future = client.submit(
+                perform_chunk, encode(jobs), expendable, self._ears.topic, key=self._key(jobs)
+            )
         except Exception as error:  # noqa: BLE001  # a closed client, a payload that Dask refuses
             with self._condition:
                 self._paces[jobs[0].code.sha256].under_way -= len(jobs)

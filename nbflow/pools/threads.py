@@ -5,15 +5,17 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from nbflow.pools.port import Answer
+from nbflow.tasks.heard import Hear
 from nbflow.tasks.job import Job
 from nbflow.tasks.perform import perform
 from nbflow.tasks.stopping import forget, stop
 
 
 class ThreadPool:
-    """Jobs on at most ``size`` threads at once."""
+    """Jobs on at most ``size`` threads at once. ``hear`` is told what they say while they run."""
 
-    def __init__(self, size: int | None = None) -> None:
+    def __init__(self, size: int | None = None, hear: Hear | None = None) -> None:
+        self._hear = hear
         self._executor = ThreadPoolExecutor(size or min(32, (os.cpu_count() or 1) + 4), "nbflow-task")
         self._futures: dict[tuple[str, int], Future[None]] = {}
         self._lock = threading.Lock()
@@ -26,7 +28,7 @@ class ThreadPool:
                 self._futures[key] = self._executor.submit(self._do, key, job, answer)
 
     def _do(self, key: tuple[str, int], job: Job, answer: Answer) -> None:
-        outcome = perform(job)
+        outcome = perform(job, self._hear)
         with self._lock:
             self._futures.pop(key, None)
         forget([key])
