@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from nbflow.server.inprocess import boto3_client as boto3_client
     from nbflow.service.errors import ApiError as ApiError
     from nbflow.store.port import StoreError as StoreError
+    from nbflow.tasks.heard import progress as progress
     from nbflow.worker.serve import serve_activity as serve_activity
     from nbflow.worker.worker import Worker as Worker
 
@@ -73,6 +74,7 @@ _HOME = {
     "map": "nbflow.authoring.words",
     "notebook": "nbflow.authoring.task",
     "parallel": "nbflow.authoring.words",
+    "progress": "nbflow.tasks.heard",
     "resume": "nbflow.client.resuming",
     "serve_activity": "nbflow.worker.serve",
     "task": "nbflow.authoring.task",

@@ -20,6 +20,7 @@ from nbflow.artifacts.shelf import Shelf
 from nbflow.client.presentation import in_shell, presenter
 from nbflow.engine.clock import SystemClock
 from nbflow.engine.engine import Engine
+from nbflow.engine.hearing import Hearing
 from nbflow.errors import NbflowError
 from nbflow.pools.cluster import Cluster
 from nbflow.pools.dask import DaskPool
@@ -74,13 +75,15 @@ class Connection:
         """Of the store, without a password: it is for people."""
         self.store = open_store(url, create=create)
         self.shelf = Shelf(artifacts or artifacts_beside(url))
+        hearing = Hearing()
         self.engine = Engine(
             self.store,
             self.shelf,
-            ordinary=ThreadPool(),
-            scattered=DaskPool(Cluster(dask, self._say), self._say),
+            ordinary=ThreadPool(hear=hearing.hear),
+            scattered=DaskPool(Cluster(dask, self._say), self._say, hearing.hear),
             clock=SystemClock(),
             chance=random.SystemRandom(),
+            hearing=hearing,
         )
         self.service = Service(self.store, self.engine)
         self.service.limits = limits

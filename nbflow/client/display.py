@@ -192,6 +192,8 @@ def show_step(console: Console, step: Step) -> None:
             took += f", waits for {attempt['waits_for']}"
         if attempt["worker"]:
             took += f", taken by {escape(str(attempt['worker']))}"
+        if attempt["queued"]:
+            took += f", queued {attempt['queued']:.2f} s"
         put(console, f"  attempt {number}: {begun:%Y-%m-%d %H:%M:%S} UTC, {took}{error}")
     show_value(console, "input", step.input)
     if step.status in ("SUCCEEDED", "CAUGHT"):

@@ -369,8 +369,10 @@ class Execution:
         return unpack(value, self.artifacts(value), self.connection.shelf)
 
     def log_of(self, attempt: int) -> str:
-        """What an attempt at a task printed."""
-        return self.connection.store.log(self.arn, attempt) or ""
+        """What an attempt at a task printed; while it runs in this process or on its Dask, what was heard so far."""
+        told = self.connection.engine.heard(self.arn).get(attempt)  # first: it may end in between
+        log = self.connection.store.log(self.arn, attempt)
+        return log or ("" if told is None else told.log)
 
     def explain(self) -> str:
         """How it stands, in words: which step failed, with what error, and a Python task's traceback.
@@ -496,7 +498,10 @@ class Step:
 
     @property
     def attempts(self) -> list[Mapping[str, object]]:
-        """One mapping an attempt: started and ended (ISO times), error and cause, who is waited for, its worker."""
+        """One mapping an attempt: started and ended (ISO times), error and cause, who is waited for, its worker.
+
+        ``queued`` is for how many seconds it waited for its turn, ``ran`` how many it took; None if that is unknown.
+        """
         return [
             {
                 "id": attempt.id,
@@ -506,6 +511,8 @@ class Step:
                 "cause": attempt.cause,
                 "waits_for": attempt.waits_for or None,
                 "worker": attempt.worker,
+                "queued": None if attempt.ran is None and not attempt.queued else round(attempt.queued, 3),
+                "ran": None if attempt.ran is None else round(attempt.ran, 3),
             }
             for visit in self._visits
             for attempt in visit.attempts

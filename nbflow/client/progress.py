@@ -1,8 +1,12 @@
-"""``watch``: progress in the terminal, a line for each state that is left, and a bar for each Map and Parallel."""
+"""``watch``: progress in the terminal.
+
+A line for each state that is left, and a bar for each Map and Parallel, and for tasks that say how far they are.
+"""
 
 import sys
 from contextlib import nullcontext
 from functools import partial
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,6 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from nbflow.client.display import MARKS, line, put
 from nbflow.client.executions import Execution
 from nbflow.machine.trace import Trace, Visit
+
+MOST_BARS: Final = 5
+"""Tasks that have a bar at once: those that have begun first."""
 
 
 def watch(execution: Execution, console: Console | None = None, *, redrive: int = 0) -> Execution:
@@ -29,6 +36,8 @@ def watch(execution: Execution, console: Console | None = None, *, redrive: int 
         TimeElapsedColumn(),
     )
     bars: dict[int, TaskID] = {}
+    far: dict[int, TaskID] = {}
+    """The bars of tasks, by their attempts' ids."""
     left: set[int] = set()
     """Visits whose line has been printed: the end of the execution touches the last one again."""
     progress = Progress(*columns, console=console, transient=True)
@@ -49,6 +58,7 @@ def watch(execution: Execution, console: Console | None = None, *, redrive: int 
             for visit in trace.visits[-1:]:
                 if visit.exited_at is None and _count(execution, visit) and visit.total:
                     _move(visit, progress, bars)
+            _hear(execution, progress, far)
     run = trace.run
     begun = run.redriven_at or run.started_at
     seconds = (run.stopped_at or begun) - begun
@@ -63,6 +73,21 @@ def _count(execution: Execution, visit: Visit) -> bool:
         progress = partial(connection.service.map_run_progress, visit.map_run)
         visit.counted, visit.total = connection.patiently(progress)
     return visit.map_run is not None
+
+
+def _hear(execution: Execution, progress: Progress, bars: dict[int, TaskID]) -> None:
+    """Bring the bars of the tasks up to date that say how far they are, and run in this process or on its Dask."""
+    told = execution.connection.engine.heard(execution.arn)
+    shown = [attempt for attempt in sorted(told) if told[attempt].progress is not None][:MOST_BARS]
+    for attempt in bars.keys() - shown:
+        progress.remove_task(bars.pop(attempt))
+    for attempt in shown:
+        state, far = told[attempt].state, told[attempt].progress
+        assert far is not None
+        words = escape(f"{state}: {far.text}" if far.text else state)
+        if attempt not in bars:
+            bars[attempt] = progress.add_task(words, total=None)
+        progress.update(bars[attempt], description=words, completed=far.done, total=far.total)
 
 
 def _move(visit: Visit, progress: Progress, bars: dict[int, TaskID]) -> None:

@@ -7,7 +7,11 @@ from typing import TypeAlias
 from nbflow.machine.records import Record
 
 Listener: TypeAlias = Callable[[str, Sequence[Record]], None]
-"""Called with an execution's ARN and the records that have just become durable, in the engine's thread: return soon."""
+"""Called with an execution's ARN and the records that have just become durable: return soon.
+
+Without records, something new is heard of its tasks (:mod:`nbflow.engine.hearing`). Records come in the engine's
+thread, what is heard from any.
+"""
 
 _log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from typing import Final
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
+from nbflow.engine.hearing import Hearing, Told
 from nbflow.engine.lease import Lease, alive
 from nbflow.engine.live import (
     AlreadyExists,
@@ -57,9 +58,14 @@ class Engine:
         clock: Clock,
         chance: Chance,
         spawn: Spawn | None = None,
+        hearing: Hearing | None = None,
     ) -> None:
-        """``spawn`` reads the items of Map Runs and writes their results; by default on threads of the engine's own."""
+        """``spawn`` reads the items of Map Runs and writes their results; by default on threads of the engine's own.
+
+        ``hearing`` is what the pools tell of tasks that run.
+        """
         self.bus = Bus()
+        self._hearing = hearing or Hearing()
         self._watch = Watch(store.changes)
         self.workers = Workers(store, clock, self._watch)
         self._lease = Lease(store, self._runs_some)
@@ -78,7 +84,9 @@ class Engine:
             chance=chance,
             has_activity=self._has_activity,
             spawn=spawn or self._spawn,
+            over=self._hearing.over,
         )
+        self._hearing.attach(self._turns.state_of, lambda execution: self.bus.publish(execution, ()))
         self._store = store
         self._clock = clock
         self._chance = chance
@@ -120,6 +128,10 @@ class Engine:
     def map_run_counts(self, arn: str) -> Counts | None:
         """Of a Map Run that is at work here: its children and items by status."""
         return self._turns.map_runs.counts(arn)
+
+    def heard(self, execution: str) -> Mapping[int, Told]:
+        """What its tasks that run here have said so far, by their attempts' ids. Nothing of it is durable."""
+        return self._hearing.of(execution)
 
     def nest(self, nesting: Nesting) -> None:
         """From now on, tasks can be other executions."""

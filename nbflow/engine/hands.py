@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.artifacts.values import references
+from nbflow.engine.clock import Clock
 from nbflow.engine.live import Arrival, Live, Nesting, Owed, Scripted
 from nbflow.engine.map_runs import MapRuns
 from nbflow.engine.rows import artifact_of
@@ -19,22 +20,38 @@ from nbflow.tasks.lambdas import function_name
 MOST_KNOWN: Final = 10_000
 """Artifacts that are remembered here; the store knows them all."""
 
+NEGLIGIBLE: Final = 0.01
+"""Seconds: what is shorter is not worth its bytes in the journal."""
+
 Put: TypeAlias = Callable[[str, Arrival], None]
+
+Over: TypeAlias = Callable[[str, int], None]
+"""Called with an execution and an attempt of it that a pool has answered."""
 
 
 class Hands:
     """The pools of one engine. Of its thread; pools answer from any."""
 
     def __init__(
-        self, store: Store, shelf: Shelf, ordinary: Pool, scattered: Pool, map_runs: MapRuns, put: Put
+        self,
+        store: Store,
+        shelf: Shelf,
+        ordinary: Pool,
+        scattered: Pool,
+        clock: Clock,
+        map_runs: MapRuns,
+        put: Put,
+        over: Over,
     ) -> None:
         self.nesting: Nesting | None = None
         self._store = store
         self._shelf = shelf
         self._ordinary = ordinary
         self._scattered = scattered
+        self._clock = clock
         self._map_runs = map_runs
         self._put = put
+        self._over = over
         self._known: dict[str, Artifact] = {}
 
     @property
@@ -127,7 +144,12 @@ class Hands:
     def _answer(self, order: orders.RunTask) -> Answer:
         """What hears the pool. Of a task that others end, it has only been submitted, unless that failed."""
 
+        now, begun = self._clock.now, self._clock.now()
+
         def hear(outcome: Outcome) -> None:
+            # By one clock, and the worker's stop-watch: clocks of two machines may differ.
+            outcome = outcome._replace(queued=max(0.0, now() - begun - outcome.seconds))
+            self._over(outcome.execution, outcome.attempt)
             fact = _result(outcome)
             if order.token is None:
                 arrival = Arrival(fact, outcome)
@@ -168,6 +190,12 @@ def _unbound(order: orders.RunTask) -> str:
 
 
 def _result(outcome: Outcome) -> facts.Fact:
+    done = outcome.worker, _worth(outcome.queued), _worth(outcome.seconds)
     if outcome.error is None:
-        return facts.TaskSucceeded(outcome.attempt, outcome.output)
-    return facts.TaskFailed(outcome.attempt, outcome.error, outcome.cause)
+        return facts.TaskSucceeded(outcome.attempt, outcome.output, *done)
+    return facts.TaskFailed(outcome.attempt, outcome.error, outcome.cause, *done)
+
+
+def _worth(seconds: float) -> float:
+    """The seconds as they are recorded: to the millisecond, and 0 if they are next to nothing."""
+    return 0.0 if seconds < NEGLIGIBLE else round(seconds, 3)

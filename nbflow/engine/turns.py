@@ -17,7 +17,7 @@ from nbflow.artifacts.shelf import Shelf
 from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
 from nbflow.engine.decide import decide
-from nbflow.engine.hands import Hands
+from nbflow.engine.hands import Hands, Over
 from nbflow.engine.lease import Lease
 from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live, Owed, tokens_of
 from nbflow.engine.map_runs import MapRuns, Spawn
@@ -55,6 +55,7 @@ class Turns:
         chance: Chance,
         has_activity: HasActivity,
         spawn: Spawn,
+        over: Over = lambda execution, attempt: None,
     ) -> None:
         self.live: dict[str, Live] = {}
         self._store = store
@@ -77,7 +78,7 @@ class Turns:
         self.outside = Outside(store, clock, lease.row.id)
         self.sleepers = Sleepers(store, clock, lease.row.id)
         self.map_runs = MapRuns(store, shelf, clock, chance, self, spawn)
-        self.hands = Hands(store, shelf, ordinary, scattered, self.map_runs, self.put)
+        self.hands = Hands(store, shelf, ordinary, scattered, clock, self.map_runs, self.put, over)
         self.astray: set[str] = set()
         """Executions that were dropped when somebody had, perhaps, written a step: they may be this engine's."""
         self._later: deque[Callable[[], None]] = deque()
@@ -94,6 +95,15 @@ class Turns:
         """Something has happened to an execution. From any thread."""
         self._inbox.append((execution, arrival))
         self._arrived()
+
+    def state_of(self, execution: str, attempt: int) -> str | None:
+        """The name of the state that an attempt is at; None if it is not under way here. From any thread."""
+        live = self.live.get(execution)
+        if live is None:
+            return None
+        run = live.machine.run
+        frame = run.frames.get(run.attempts.get(attempt, -1))
+        return None if frame is None else frame.state
 
     def admit(self, live: Live, start: facts.Start) -> None:
         """Take in an execution that a Map Run has made."""

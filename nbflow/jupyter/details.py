@@ -13,6 +13,7 @@ from typing import Final
 from nbflow.client.executions import Execution, Step
 from nbflow.drawing.board import ITEM
 from nbflow.drawing.flow import every_state
+from nbflow.jupyter.live import far_of
 from nbflow.jupyter.messages import Ask, AttemptMade, Details, MapItem, Visited
 from nbflow.language import model
 from nbflow.language.values import Json
@@ -56,6 +57,7 @@ _NOT_ENTERED: Final[Visited] = {
     "attempts": [],
     "waits": "",
     "retry": None,
+    "far": None,
     "error": "",
     "printed": "",
     "input": "",
@@ -67,8 +69,17 @@ def _in(execution: Execution, trace: Trace, visit: Visit) -> Visited:
     step = Step(execution, [visit])
     # The panel stops following a run that has ended; whether its tasks have, too, comes after that.
     stopping = trace.is_stopping(visit) and execution.is_stopping(execution.trace, visit)
+    told = execution.connection.engine.heard(execution.arn)
+    now = told.get(visit.attempts[-1].id) if visit.attempts else None
     attempts: list[AttemptMade] = [
-        {"started": made.started_at, "ended": made.ended_at, "error": made.error or ""}
+        {
+            "started": made.started_at,
+            "ended": made.ended_at,
+            "error": made.error or "",
+            "queued": made.queued,
+            "ran": made.ran,
+            "worker": made.worker or (told[made.id].worker if made.id in told else ""),
+        }
         for made in visit.attempts
     ]
     return {
@@ -79,6 +90,7 @@ def _in(execution: Execution, trace: Trace, visit: Visit) -> Visited:
         "attempts": attempts,
         "waits": STOPPING if stopping else visit.waits_for,
         "retry": visit.retry_due,
+        "far": far_of(now),
         "error": _tail(step.describe_error()) if visit.failed else "",
         "printed": _tail(step.log),
         "input": shown(visit.input),

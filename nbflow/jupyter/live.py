@@ -12,12 +12,14 @@ only sets an event.
 import contextvars
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, cast
 
 from nbflow.client.executions import Execution
 from nbflow.drawing.board import Board, StateView
-from nbflow.jupyter.messages import RunLive, StateLive
+from nbflow.engine.hearing import Told
+from nbflow.jupyter.messages import Far, RunLive, StateLive
 from nbflow.machine.records import decode
 from nbflow.store.port import StoreError
 
@@ -53,6 +55,9 @@ class Followed:
         self.failed = ""
         """The name of the state that made it fail."""
         self.error = ""
+        self._told: list[Told] = []
+        self._times = 0
+        """How often the tasks that run were heard."""
         self._read = -1
         """The last step that was read."""
         self._behind = True
@@ -77,7 +82,7 @@ class Followed:
 
         Raises StoreError; then it is the next time that brings the news.
         """
-        before = None if self._behind else (self._read, self.here, self.interrupted)
+        before = None if self._behind else (self._read, self.here, self.interrupted, self._times)
         self._behind = True
         connection, arn = self.execution.connection, self.execution.arn
         self.here = self._is_here()  # asked first: its last step may come in between
@@ -89,7 +94,9 @@ class Followed:
         was_interrupted, self.interrupted = self.interrupted, self._is_interrupted()
         if self.interrupted and not was_interrupted:
             self.missing = connection.service.why_not_here(self.execution.row) or ""
-        news = counted or (self._read, self.here, self.interrupted) != before
+        self._told = list(connection.engine.heard(arn).values())
+        self._times = sum(told.times for told in self._told)
+        news = counted or (self._read, self.here, self.interrupted, self._times) != before
         if news and self.board.status not in ("PENDING", "RUNNING"):
             self.close()
             self._explain()
@@ -121,6 +128,9 @@ class Followed:
     def live(self, now: float) -> RunLive:
         """How it stands, for the front end."""
         board = self.board
+        told: defaultdict[str, list[Told]] = defaultdict(list)
+        for each in self._told:
+            told[each.state].append(each)
         return {
             "status": board.status,
             "started": board.started_at or now,
@@ -130,7 +140,7 @@ class Followed:
             "here": self.here,
             "interrupted": self.interrupted,
             "now": now,
-            "states": {name: _state_live(view) for name, view in board.states.items()},
+            "states": {name: _state_live(view, told[name]) for name, view in board.states.items()},
             "taken": sorted(board.taken),
         }
 
@@ -140,8 +150,15 @@ class Followed:
         return 200 + sum(200 + len(view.codes) for view in self.board.states.values())
 
 
-def _state_live(view: StateView) -> StateLive:
+def far_of(told: Told | None) -> Far | None:
+    """How far a task is, for the front end."""
+    return None if told is None or told.progress is None else cast(Far, told.progress._asdict())
+
+
+def _state_live(view: StateView, told: Sequence[Told]) -> StateLive:
     return {
+        "heard": sum(each.times for each in told),
+        "far": far_of(told[0]) if len(told) == 1 and view.running == 1 else None,
         "status": view.status,
         "entered": view.entered_at,
         "exited": view.exited_at,

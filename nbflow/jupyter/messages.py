@@ -33,6 +33,14 @@ class RunHead(TypedDict):
     """The key of its graph in ``pictures``."""
 
 
+class Far(TypedDict):
+    """How far a task is, as nf.progress says it."""
+
+    done: float
+    total: float | None
+    text: str
+
+
 class StateLive(TypedDict):
     """A state of the definition, over all its visits."""
 
@@ -51,6 +59,10 @@ class StateLive(TypedDict):
     """Map and Parallel: a character for each of them: " " not begun, r running, s, f, c or a for how it ended."""
     waits: str
     """What it waits for, outside, as :class:`Visited` says it, of the visit that was last heard of."""
+    heard: int
+    """How often its tasks that run were heard: where it changes, there is more to show of one of them."""
+    far: Far | None
+    """Of the one task that runs."""
 
 
 class RunLive(TypedDict):
@@ -129,6 +141,9 @@ class AttemptMade(TypedDict):
     started: float
     ended: float | None
     error: str
+    queued: float
+    ran: float | None
+    worker: str
 
 
 class Visited(TypedDict):
@@ -144,6 +159,8 @@ class Visited(TypedDict):
     """What it waits for, outside: a worker, a callback, its job; or ""."""
     retry: float | None
     """When it will be tried again."""
+    far: Far | None
+    """Of the attempt that runs."""
     error: str
     """Name, message and a Python task's traceback."""
     printed: str

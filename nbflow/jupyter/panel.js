@@ -7,7 +7,8 @@
  *
  * @typedef {{run: string, machine: string, name: string, origin: string, picture: string}} RunHead
  * @typedef {{status: string, entered: ?number, exited: ?number, visits: number, running: number, succeeded: number,
- *   failed: number, total: number, done: number, items: string}} StateLive
+ *   failed: number, total: number, done: number, items: string, heard: number, far: ?Far}} StateLive
+ * @typedef {{done: number, total: ?number, text: string}} Far
  * @typedef {{status: string, started: number, stopped: ?number, error: string, failed: string, here: boolean,
  *   interrupted: boolean, now: number, states: Object<string, StateLive>, taken: Array<[string, string]>}} RunLive
  * @typedef {{state: string, item: ?number, items: string}} MapItem
@@ -57,6 +58,7 @@ export function note(state, now) {
   if (!state.status || state.entered === null) return "";
   const took = state.exited === null ? ticking(now - state.entered) : elapsed(state.exited - state.entered);
   if (state.total) return `${state.done}/${state.total} · ${took}`;
+  if (state.far) return `${progress({ ...state.far, text: "" })} · ${took}`;
   if (state.visits <= 1) return took;
   const failed = state.failed ? ` · ${state.failed} ✗` : "";
   return state.running ? `${state.visits - state.running}/${state.visits}${failed}` : `${state.visits}×${failed}`;
@@ -88,6 +90,20 @@ export function grid(count, width, most) {
   while (size > 4 && Math.ceil(count / Math.max(1, Math.floor(width / size))) * size > most) size--;
   const columns = Math.max(1, Math.floor(width / size));
   return { size, columns, rows: Math.ceil(count / columns) };
+}
+
+/** How far a task is: "37/100 · rows". @param {Far} far */
+export function progress(far) {
+  const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 2 });
+  const count = far.total === null ? number(far.done) : `${number(far.done)}/${number(far.total)}`;
+  return far.text ? `${count} · ${far.text}` : count;
+}
+
+/** Who did an attempt, and for how long it was queued. */
+export function whereabouts(attempt) {
+  const queued = attempt.queued >= 0.01 ? `queued ${elapsed(attempt.queued)}` : "";
+  const ran = queued && attempt.ran !== null ? `ran ${elapsed(attempt.ran)}` : "";
+  return [queued, ran, attempt.worker && `on ${attempt.worker}`].filter(Boolean).join(", ");
 }
 
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
@@ -409,6 +425,10 @@ class Pane {
       "×",
     );
     this.word = h("div", { class: "nbp-word", role: "status" });
+    this.where = h("div", { class: "nbp-kind nbp-where" });
+    this.bar = h("progress", { class: "nbp-bar" });
+    this.count = h("span", { class: "nbp-kind" });
+    this.far = h("div", { class: "nbp-line nbp-far" }, this.bar, this.count);
     this.maps = h("div");
     this.items = [];
     this.visits = h("div", { class: "nbp-line nbp-visits" });
@@ -423,7 +443,9 @@ class Pane {
       "div",
       { class: "nbp-pane", role: "region", "aria-label": "step", tabindex: "-1" },
       h("div", { class: "nbp-line" }, this.badge, this.title, this.kind, this.close),
+      this.where,
       this.word,
+      this.far,
       this.maps,
       this.visits,
       this.texts.error.section,
@@ -521,13 +543,29 @@ class Pane {
     say(this.kind, found ? [found.kind, took(found, now), waits].filter(Boolean).join(" · ") : "");
     say(this.word, this.words());
     show(this.word, Boolean(this.word.textContent));
+    this.drawFar(found?.status === "RUNNING" ? found.far : null);
+    const attempts = found?.attempts ?? [];
+    say(this.where, attempts.length === 1 ? whereabouts(attempts[0]) : "");
     this.drawMaps(found?.path ?? [], live);
     this.drawVisits(found);
     this.drawAttempts(found, now);
     for (const [key, { pre, section }] of Object.entries(this.texts)) {
+      const followed = key === "printed" && pre.scrollTop + pre.clientHeight >= pre.scrollHeight - 4;
       say(pre, found?.[key] ?? "");
       show(section, Boolean(found?.[key]));
+      if (followed && found?.status === "RUNNING") pre.scrollTop = pre.scrollHeight;
     }
+  }
+
+  /** @param {?Far} far */
+  drawFar(far) {
+    show(this.far, Boolean(far));
+    if (!far) return;
+    if (far.total > 0) {
+      this.bar.max = far.total;
+      this.bar.value = Math.min(far.done, far.total);
+    } else this.bar.removeAttribute("value");
+    say(this.count, progress(far));
   }
 
   /** @param {MapItem[]} path @param {RunLive} live */
@@ -567,8 +605,9 @@ class Pane {
       clock(each.started),
       each.ended === null ? ticking(now - each.started) : elapsed(each.ended - each.started),
       each.error || (each.ended === null ? "running" : "succeeded"),
+      whereabouts(each),
     ]);
-    if (found?.retry) rows.push([String(attempts.length + 1), clock(found.retry), "", "to come"]);
+    if (found?.retry) rows.push([String(attempts.length + 1), clock(found.retry), "", "to come", ""]);
     const shown = JSON.stringify(rows);
     if (shown === this.attempts.dataset.shown) return;
     this.attempts.dataset.shown = shown;

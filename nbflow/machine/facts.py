@@ -45,6 +45,9 @@ class TaskSucceeded(_Fact, frozen=True):
 
     attempt: int
     output: Json
+    worker: str = ""
+    queued: float = 0.0
+    ran: float = 0.0
 
 
 class TaskFailed(_Fact, frozen=True):
@@ -53,6 +56,9 @@ class TaskFailed(_Fact, frozen=True):
     attempt: int
     error: str | None
     cause: str | None
+    worker: str = ""
+    queued: float = 0.0
+    ran: float = 0.0
 
 
 class TaskTimedOut(_Fact, frozen=True):

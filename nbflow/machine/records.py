@@ -97,13 +97,24 @@ class TaskSucceeded(_Record, frozen=True):
     at: float
     frame: int
     output: Json = None
+    worker: str = ""
+    """The address of the Dask worker that did it, if one did."""
+    queued: float = 0.0
+    """Seconds that it waited for its turn, or travelled; 0 also where that was next to nothing."""
+    ran: float = 0.0
+    """Seconds that it took, by the clock of whoever did it; 0 also where that was next to nothing, or is unknown."""
 
 
 class TaskFailed(_Record, frozen=True):
+    """``worker``, ``queued`` and ``ran`` as in TaskSucceeded."""
+
     at: float
     frame: int
     error: str | None = None
     cause: str | None = None
+    worker: str = ""
+    queued: float = 0.0
+    ran: float = 0.0
 
 
 class TaskTimedOut(_Record, frozen=True):

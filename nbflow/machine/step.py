@@ -192,11 +192,19 @@ def _task_succeeded(turn: Turn, fact: facts.TaskSucceeded) -> None:
     if _exceeds(turn, fact.output):
         _task_failed(
             turn,
-            facts.TaskFailed(fact.attempt, retries.DATA_LIMIT, _too_large(frame.resource or frame.state)),
+            facts.TaskFailed(
+                fact.attempt,
+                retries.DATA_LIMIT,
+                _too_large(frame.resource or frame.state),
+                fact.worker,
+                fact.queued,
+                fact.ran,
+            ),
         )
         return
     if frame.map_run is None:
-        turn.emit(records.TaskSucceeded(turn.now, frame.id, fact.output))
+        done = fact.worker, fact.queued, fact.ran
+        turn.emit(records.TaskSucceeded(turn.now, frame.id, fact.output, *done))
     else:
         turn.emit(records.MapRunSucceeded(turn.now, frame.id, fact.output))
         turn.emit(records.ForkSucceeded(turn.now, frame.id))
@@ -208,8 +216,11 @@ def _task_failed(turn: Turn, fact: facts.TaskFailed) -> None:
     if frame is None:
         return
     of_map = frame.map_run is not None
-    failed = records.MapRunFailed if of_map else records.TaskFailed
-    turn.emit(failed(turn.now, frame.id, fact.error, fact.cause))
+    if of_map:
+        turn.emit(records.MapRunFailed(turn.now, frame.id, fact.error, fact.cause))
+    else:
+        done = fact.worker, fact.queued, fact.ran
+        turn.emit(records.TaskFailed(turn.now, frame.id, fact.error, fact.cause, *done))
     if of_map and fact.error == retries.TERMINAL:
         # the Map has begun: its failure is shown, as an inline one's
         turn.emit(records.ForkFailed(turn.now, frame.id, fact.error, fact.cause))

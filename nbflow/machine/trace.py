@@ -46,7 +46,11 @@ class Attempt:
     waits_for: WaitsFor = ""
     """Who is to end it, or first to take it, while it is under way; empty where it is being done."""
     worker: str | None = None
-    """The name of the activity worker that has taken it, if it gave one."""
+    """The name of the activity worker that has taken it, if it gave one, or the Dask worker that did it."""
+    queued: float = 0.0
+    """Seconds before anybody was at it, as far as that is known."""
+    ran: float | None = None
+    """Seconds that it took whoever did it; of one that was ended from outside, all but what it was queued for."""
 
 
 @dataclass(slots=True)
@@ -217,6 +221,7 @@ class Trace:
         attempt, before = visit.attempts[-1], visit.waits_for
         if isinstance(record, r.TaskStarted):
             attempt.waits_for, attempt.worker = "", record.worker
+            attempt.queued = record.at - attempt.started_at
         else:
             pattern = integration(frame.resource).pattern
             attempt.waits_for = "a callback" if pattern == ".waitForTaskToken" else "its job"
@@ -274,6 +279,10 @@ def _attempt_ended(
 ) -> Visit:
     attempt = visit.attempts[-1]
     attempt.ended_at, attempt.waits_for = record.at, ""
+    if isinstance(record, r.TaskSucceeded | r.TaskFailed):
+        attempt.worker = record.worker or attempt.worker
+        attempt.queued = record.queued or attempt.queued
+        attempt.ran = record.ran or max(0.0, record.at - attempt.started_at - attempt.queued)
     if isinstance(record, r.MapRunSucceeded):
         visit.counted = visit.counted or Ends(visit.total)
     elif not isinstance(record, r.TaskSucceeded):

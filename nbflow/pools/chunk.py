@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
+from nbflow.pools.heard import teller
 from nbflow.pools.locality import look_again, make_room
 from nbflow.tasks.importing import importable_for
 from nbflow.tasks.job import Job, Outcome
@@ -23,14 +24,18 @@ def encode(jobs: Sequence[Job]) -> bytes:
     return pickle.dumps((jobs[0].code, fields), pickle.HIGHEST_PROTOCOL)
 
 
-def perform_chunk(chunk: bytes, expendable: bool = False) -> bytes:
-    """Do the jobs one after the other: the Dask task. ``expendable``: its process may be ended, if it has to stop."""
+def perform_chunk(chunk: bytes, expendable: bool = False, topic: str = "") -> bytes:
+    """Do the jobs one after the other: the Dask task.
+
+    ``expendable``: its process may be ended, if it has to stop. ``topic``: where what they say meanwhile is heard.
+    """
     code, fields = pickle.loads(chunk)
     jobs = [Job(execution, attempt, code, *rest) for execution, attempt, *rest in fields]
     worker = _worker()
     own = worker is not None and worker.nanny is not None
     keys = [(job.execution, job.attempt) for job in jobs]
     address = "" if worker is None else worker.address
+    hear = teller(worker, topic) if worker is not None and topic else None
     answers, here = [], ""
     if worker is not None:
         make_room(worker)
@@ -41,7 +46,7 @@ def perform_chunk(chunk: bytes, expendable: bool = False) -> bytes:
                     os.chdir(job.directory)
                 importable_for([code], job.directory)
                 here = job.directory
-            done = perform(job)
+            done = perform(job, hear)
             answers.append(
                 (done.output, done.error, done.cause, done.artifacts, done.log, done.seconds, address)
             )

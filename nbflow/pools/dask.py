@@ -30,12 +30,14 @@ from weakref import WeakSet
 
 from nbflow.pools.chunk import decode, encode, perform_chunk
 from nbflow.pools.cluster import PATIENCE, Cluster, SchedulerLost
+from nbflow.pools.heard import Ears
 from nbflow.pools.lanes import Entry, Lane, Lanes
 from nbflow.pools.locality import Locality
 from nbflow.pools.pace import AHEAD, DEMAND, chunk_sizes
 from nbflow.pools.port import Answer
 from nbflow.pools.results import ClientClosed, SchedulerGone, failures, is_orphan, results
 from nbflow.pools.width import NoResource, Resources, Widths, may_grow, missing
+from nbflow.tasks.heard import Hear
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.stopping import Key, Stopped
 
@@ -91,9 +93,14 @@ class _Flight:
 
 
 class DaskPool:
-    """Jobs on the cluster that ``cluster`` finds or starts. ``say`` is called with what people should know."""
+    """Jobs on the cluster that ``cluster`` finds or starts.
 
-    def __init__(self, cluster: Cluster, say: Callable[[str], None] = lambda text: None) -> None:
+    ``say`` is called with what people should know, ``hear`` is told what the jobs say while they run.
+    """
+
+    def __init__(
+        self, cluster: Cluster, say: Callable[[str], None] = lambda text: None, hear: Hear | None = None
+    ) -> None:
         self._cluster = cluster
         self._say = say
         self._said: set[str] = set()
@@ -111,6 +118,7 @@ class DaskPool:
         self._closed = False
         self._threads: list[threading.Thread] = []
         self._token = uuid4().hex[:8]
+        self._ears = Ears(f"nbflow-{self._token}", hear)
         self._numbers = itertools.count()
 
     # --- the engine's side
@@ -182,6 +190,7 @@ class DaskPool:
         while self._something_to_send():
             try:
                 client = self._cluster.client()
+                self._ears.listen_to(client)
                 if self._in_quarantine():
                     self._send_suspect(client)
                 else:
@@ -197,6 +206,7 @@ class DaskPool:
                     self._refuse(error)
             except Exception as error:  # noqa: BLE001  # whatever goes wrong, the steps must hear of it
                 self._refuse(error)
+        self._ears.close()
         self._cluster.close()
 
     def _rest(self) -> None:
@@ -301,6 +311,7 @@ class DaskPool:
                 perform_chunk,
                 encode(jobs),
                 expendable,
+                self._ears.topic,
                 key=self._key(jobs),
                 resources=dict(flight.resources) or None,
                 **there,
@@ -371,6 +382,7 @@ class DaskPool:
         """Whether the flight goes out once more, without what was given up. Else the error is its jobs'."""
         if isinstance(error, SchedulerGone):
             self._deserted.add(future.client)
+            self._ears.lost()
             self._put_back(flight)
         elif isinstance(error, ClientClosed):
             if self._cluster.is_users(future.client) and future.client not in self._deserted:

@@ -11,6 +11,7 @@ from typing import Final
 
 from nbflow.pools.lanes import Entry, Lane, Lanes
 from nbflow.pools.port import Answer
+from nbflow.tasks.heard import Hear
 from nbflow.tasks.job import Job
 from nbflow.tasks.perform import perform
 from nbflow.tasks.stopping import Key, forget, stop
@@ -20,9 +21,13 @@ MOST_THREADS: Final = 256
 
 
 class ThreadPool:
-    """Jobs on at most ``size`` threads at once for each code; on more, if the code's ``concurrency`` says so."""
+    """Jobs on at most ``size`` threads at once for each code; on more, if the code's ``concurrency`` says so.
 
-    def __init__(self, size: int | None = None) -> None:
+    ``hear`` is told what they say while they run.
+    """
+
+    def __init__(self, size: int | None = None, hear: Hear | None = None) -> None:
+        self._hear = hear
         self._size = size or min(32, (os.cpu_count() or 1) + 4)
         self._executor = ThreadPoolExecutor(100 * MOST_THREADS, "nbflow-task")  # it starts none in advance
         self._lanes = Lanes()
@@ -64,7 +69,7 @@ class ThreadPool:
         begun: tuple[Lane, Entry] | None = lane, entry
         while begun is not None:
             lane, (job, answer) = begun
-            outcome = perform(job)
+            outcome = perform(job, self._hear)
             with self._lock:
                 self._at_work.discard((job.execution, job.attempt))
                 lane.over(1)

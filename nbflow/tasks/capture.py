@@ -5,16 +5,20 @@ and ``sys.stderr`` are replaced, while any step runs, by routers that look in a 
 buffer. The streams beneath look there, too: a logging handler has kept one, and a redirection that ends while the step
 runs (``%%capture`` in a notebook) puts one back. A context variable is inherited by asyncio tasks, but not by threads:
 what a step's own threads print goes to the stream that was there before.
+
+Logging needs no way of its own: its handlers write to these streams. Python shows a warning once for each place in the
+code; after a step that has printed anything, they are shown again, so that each step's log has its own.
 """
 
 import io
 import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
-from typing import Any, Final, TextIO
+from typing import Any, Final, Protocol, TextIO
 
 HEAD: Final = 256 * 1024
 TAIL: Final = 256 * 1024
@@ -24,10 +28,13 @@ TAIL: Final = 256 * 1024
 class Buffer:
     """Text with a bound: of long output, the beginning and the end are kept, and the gap is said.
 
-    It never holds more than HEAD + 2 · TAIL characters and what is being written.
+    It never holds more than HEAD + 2 · TAIL characters and what is being written. ``outer``: what is written here is
+    written there, too. ``voice``: whoever tells of it while it grows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outer: "Buffer | None" = None, voice: "Voice | None" = None) -> None:
+        self.voice = voice
+        self._outer = outer
         self._head = io.StringIO()
         self._tail = io.StringIO()
         self._room = HEAD
@@ -35,6 +42,9 @@ class Buffer:
         self._lock = threading.Lock()
 
     def write(self, text: str) -> None:
+        """Lone surrogates and NUL, which no database takes, are spelt out."""
+        if not text.isascii() or "\0" in text:
+            text = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
         with self._lock:
             self._head.write(text[: self._room])
             rest = text[self._room :]
@@ -44,15 +54,35 @@ class Buffer:
                 self._dropped += max(0, len(rest) - TAIL)
                 if self._tail.tell() > 2 * TAIL:
                     self._shorten()
+        if self.voice is not None:
+            self.voice.spoke()
+        if self._outer is not None:
+            self._outer.write(text)
 
     def text(self) -> str:
-        """What was written. Lone surrogates and NUL, which no database takes, are spelt out."""
+        """What was written."""
         with self._lock:
             if self._tail.tell() > TAIL:
                 self._shorten()
             gap = f"\n… {self._dropped:,} characters left out …\n" if self._dropped else ""
-            text = self._head.getvalue() + gap + self._tail.getvalue()
-        return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+            return self._head.getvalue() + gap + self._tail.getvalue()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was written."""
+        return not self._head.tell()
+
+    def since(self, position: int, most: int) -> tuple[int, str]:
+        """What was written after so many characters, and where that begins: no more than the last ``most``."""
+        with self._lock:
+            kept = self._tail.tell()
+            written = self._head.tell() + self._dropped + kept
+            start = max(position, written - most)
+            in_tail = written - kept
+            if start < in_tail:
+                return start, self._head.getvalue()[start:] + self._tail.getvalue()
+            self._tail.seek(start - in_tail)
+            return start, self._tail.read()
 
     def _shorten(self) -> None:
         """Keep the last TAIL characters of the tail. Done at twice that size, so that a character costs O(1)."""
@@ -60,6 +90,18 @@ class Buffer:
         self._dropped += self._tail.tell() - len(kept)
         self._tail = io.StringIO()
         self._tail.write(kept)
+
+
+class Voice(Protocol):
+    """Whoever tells of a step while it runs."""
+
+    def spoke(self) -> None:
+        """Something was written. It must cost next to nothing."""
+        ...
+
+    def progressed(self, done: float, total: float | None, text: str) -> None:
+        """The step says how far it is."""
+        ...
 
 
 _buffer: ContextVar[Buffer | None] = ContextVar("nbflow_step_output", default=None)
@@ -116,9 +158,13 @@ _guarded: Final[list[tuple[TextIO, "_Guarded"]]] = []
 
 
 @contextmanager
-def captured() -> Iterator[Buffer]:
-    """Collect what this thread prints within the block."""
-    buffer = Buffer()
+def captured(voice: Voice | None = None) -> Iterator[Buffer]:
+    """Collect what this thread prints within the block; ``voice`` tells of it meanwhile.
+
+    Of a step within a step, the outer one has all, too, and its voice tells of it.
+    """
+    outer = _buffer.get()
+    buffer = Buffer(outer, voice or (outer.voice if outer is not None else None))
     _enter()
     token = _buffer.set(buffer)
     try:
@@ -126,6 +172,17 @@ def captured() -> Iterator[Buffer]:
     finally:
         _buffer.reset(token)
         _leave()
+        if not buffer.empty:
+            _forget_warnings()
+
+
+class _Nothing(Warning):
+    """Nobody warns of it."""
+
+
+def _forget_warnings() -> None:
+    """Have warnings shown again that were shown: any change of the filters does that, also one that filters nothing."""
+    warnings.simplefilter("default", _Nothing, append=True)
 
 
 def _enter() -> None:

@@ -81,3 +81,5 @@ class Outcome(NamedTuple):
     """How long it took, by the clock of whoever did it."""
     worker: str = ""
     """The address of the Dask worker that did it; "" for a thread here."""
+    queued: float = 0.0
+    """Seconds that it was under way and nobody was at it: it waited for its turn, or travelled."""

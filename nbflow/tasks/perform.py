@@ -16,6 +16,7 @@ from nbflow.errors import Fail, NbflowError
 from nbflow.language.values import Json
 from nbflow.tasks import function, notebook
 from nbflow.tasks.capture import captured
+from nbflow.tasks.heard import Hear, Speaker
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.lambdas import enveloped
 from nbflow.tasks.stopping import stoppable
@@ -27,16 +28,21 @@ LONGEST_ERROR: Final = 256
 """Characters (AWS API reference, "SendTaskFailure": error)."""
 
 
-def perform(job: Job) -> Outcome:
-    """Do the job here and now."""
+def perform(job: Job, hear: Hear | None = None) -> Outcome:
+    """Do the job here and now. ``hear`` is told what it says meanwhile."""
+    speaker = None if hear is None else Speaker(job.execution, job.attempt, hear)
     begun = time.perf_counter()
     output, error, cause, artifacts = None, None, None, list[Artifact]()
     key, do = (job.execution, job.attempt), partial(_DO[job.code.kind], job)
-    with captured() as log:
+    with captured(speaker) as log:
+        if speaker is not None:
+            speaker.buffer = log
         try:
             output, artifacts = stoppable(key, do, interruptible=job.code.kind == "function")
         except BaseException as raised:  # noqa: BLE001  # sys.exit() and KeyboardInterrupt of a task are its failures too
             error, cause, artifacts = failure(raised, job.expected)
+    if speaker is not None:
+        speaker.buffer = None
     return Outcome(
         job.execution,
         job.attempt,

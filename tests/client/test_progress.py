@@ -9,7 +9,9 @@ from rich.console import Console
 import nbflow as nf
 from nbflow.client.connection import Connection
 from nbflow.client.progress import watch
+from nbflow.engine.hearing import Told
 from nbflow.store.rows import JournalRow
+from nbflow.tasks.heard import Progress as Far
 from tests.client.machines import each, one, raising, task, waiting
 
 
@@ -17,9 +19,9 @@ def double(input: int) -> int:
     return 2 * input
 
 
-def lines(run: nf.Execution, terminal: bool = False) -> list[str]:
+def lines(run: nf.Execution, terminal: bool = False, width: int = 40) -> list[str]:
     file = io.StringIO()
-    console = Console(file=file, width=40, force_terminal=terminal, color_system=None)
+    console = Console(file=file, width=width, force_terminal=terminal, color_system=None)
     assert watch(run, console) is run
     return file.getvalue().splitlines()
 
@@ -62,6 +64,20 @@ def test_a_map_is_one_line_and_a_bar_where_there_is_a_terminal(
     again = "\n".join(lines(run, terminal=True))
     assert "Map, 3 of 3" in again
     assert last in again.replace("\x1b", "")
+
+
+def test_a_task_that_says_how_far_it_is_has_a_bar(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = one(double).start(2, execution_name="r")
+    run.wait()
+    said = [Told("Work [x]", progress=Far(3.0, 4.0, "rows")), Told("Work", progress=Far(7.0)), Told("Mute")]
+    monkeypatch.setattr(connection.engine, "heard", lambda arn: dict(enumerate(said)))
+    again = "\n".join(lines(run, terminal=True, width=100))
+    assert "… Work [x]: rows" in again
+    assert "3/4" in again
+    assert "7/?" in again
+    assert "Mute" not in again
 
 
 def test_what_was_stopped_between_two_states_is_not_told_twice(connection: Connection) -> None:

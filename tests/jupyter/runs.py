@@ -10,6 +10,7 @@ from nbflow.artifacts.shelf import Shelf
 from nbflow.client.connection import Connection
 from nbflow.client.executions import Execution
 from nbflow.engine.engine import Engine
+from nbflow.engine.hearing import Hearing
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import facts
@@ -19,6 +20,7 @@ from nbflow.service.service import Service
 from nbflow.store.port import StoreError, digest
 from nbflow.store.rows import ExecutionRow, MachineRow
 from nbflow.store.sql import open_store
+from nbflow.tasks.heard import Heard, Progress
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.testing import ScriptedPool, VirtualClock
 
@@ -86,6 +88,7 @@ class Desk:
         self.shelf = Shelf(str(folder / "artifacts"))
         self.clock = VirtualClock(1_700_000_000.0)
         self.pool = ScriptedPool(hold=True)
+        self.hearing = Hearing()
         self.engine = Engine(
             self.store,
             self.shelf,
@@ -93,6 +96,7 @@ class Desk:
             scattered=self.pool,
             clock=self.clock,
             chance=random.Random(0),
+            hearing=self.hearing,
         )
         self.service = Service(self.store, self.engine)
         self.service.stop_execution = self._stop  # type: ignore[assignment, method-assign]  # else it waits for the engine's turn
@@ -144,6 +148,13 @@ class Desk:
         self.engine.turn()  # for what is due
         while self.engine.busy:
             self.engine.turn()
+
+    def say(
+        self, printed: str = "", progress: Progress | None = None, *, start: int = 0, worker: str = ""
+    ) -> None:
+        """The first job is at work, and says so much."""
+        job, _ = self.pool.held[0]
+        self.hearing.hear([Heard(job.execution, job.attempt, start, printed, progress, worker)])
 
     def finish(
         self,

@@ -13,6 +13,7 @@ from nbflow.drawing import words
 from nbflow.jupyter.live import Following
 from nbflow.jupyter.panel import Panel
 from nbflow.language.values import Json
+from nbflow.tasks.heard import Progress
 from nbflow.tasks.job import Job
 from tests.jupyter.page import Front, hold
 from tests.jupyter.runs import REPORT, TRACEBACK, Desk, scope, task
@@ -116,6 +117,39 @@ def test_all_cells_of_the_items_are_in_the_grid(page: Page, count: int) -> None:
 
 
 # --- a run
+
+
+def test_a_task_is_heard_while_it_runs(desk: Desk, front: Frontend, screenshots: Path) -> None:
+    run = desk.start(scope(Load=task("load")))
+    view = front(panel_of(desk, run))
+    view.open("Load")
+    expect(view.part("far")).to_have_count(0)
+    worker = "tcp://10.0.0.7:41521"
+    lines = "".join(f"part {number} of the file is loaded\n" for number in range(37))
+    desk.say(lines, Progress(37, 1200, "rows"), worker=worker)
+    view.update()
+    view.answer()
+    expect(view.state("Load").locator(".nbflow-note")).to_have_text("37/1,200 · 0.0 s")
+    expect(view.part("printed")).to_have_text(lines)
+    expect(view.part("far")).to_have_text("37/1,200 · rows")
+    bar = view.part("bar")
+    assert (bar.get_attribute("value"), bar.get_attribute("max")) == ("37", "1200")
+    expect(view.part("where")).to_have_text(f"on {worker}")
+    desk.say("and more\n", Progress(38), start=len(lines), worker=worker)
+    view.update()
+    view.answer()
+    expect(view.part("printed")).to_have_text(f"{lines}and more\n")
+    expect(view.part("far")).to_have_text("38")
+    desk.say("", Progress(840, 1200, "rows"), start=len(lines) + 9, worker=worker)
+    view.update()
+    view.answer()
+    view.page.screenshot(path=screenshots / "heard.png")
+    desk.finish(7, log="done\n", seconds=3.0)
+    view.update()
+    view.answer()
+    expect(view.part("printed")).to_have_text("done\n")
+    expect(view.part("far")).to_have_count(0)
+    expect(view.part("where")).to_have_text("queued 3.0 s, ran 0 s")
 
 
 def test_a_run_is_seen_to_go_on(desk: Desk, front: Frontend, page: Page, screenshots: Path) -> None:

@@ -180,3 +180,11 @@ def test_what_is_inside_an_aborted_branch_is_aborted_too() -> None:
 def test_an_error_without_a_name_is_an_error() -> None:
     [visit, _] = traced(Driver(caught(), {"S": fails(None)}).go()).visits
     assert visit.status == "CAUGHT"
+
+
+def test_who_did_an_attempt_and_for_how_long_it_was_queued() -> None:
+    driver = Driver(one(Type="Task", Resource=ACTIVITY)).start()
+    [attempt] = driver.run.attempts
+    driver.step(facts.TaskSucceeded(attempt, 1, "tcp://w", 1.5, 0.5))
+    [made] = traced(driver).visits[0].attempts
+    assert (made.worker, made.queued, made.ran) == ("tcp://w", 1.5, 0.5)

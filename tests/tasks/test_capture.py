@@ -127,13 +127,13 @@ def test_what_is_printed_outside_of_steps_goes_to_the_real_stream(capsys: pytest
     assert capsys.readouterr().out == "cell\n"
 
 
-def test_steps_within_steps_keep_their_own() -> None:
+def test_what_a_step_within_a_step_prints_is_in_both() -> None:
     with captured() as outer:
         print("before")
         with captured() as inner:
             print("within")
         print("after")
-    assert (outer.text(), inner.text()) == ("before\nafter\n", "within\n")
+    assert (outer.text(), inner.text()) == ("before\nwithin\nafter\n", "within\n")
 
 
 def _raise() -> None:
@@ -205,7 +205,7 @@ def test_a_redirection_that_ends_while_the_step_runs(monkeypatch: pytest.MonkeyP
         with captured() as log:
             print("step")
         print("first")
-    assert (first.text(), log.text()) == ("first\n", "step\n")
+    assert (first.text(), log.text()) == ("step\nfirst\n", "step\n")
     assert (kernel.getvalue(), collected.getvalue()) == ("", "")
 
 
@@ -217,7 +217,7 @@ def test_a_redirection_that_ends_is_the_last_to_know_the_stream(monkeypatch: pyt
             print("other")
         print("step")
     assert (log.text(), other.text(), kernel.getvalue(), collected.getvalue()) == (
-        "step\n",
+        "other\nstep\n",
         "other\n",
         "",
         "",

@@ -1,0 +1,102 @@
+"""What is heard of tasks that run: what they print, and how far they are. It is forgotten with the attempt."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from nbflow.tasks.heard import Heard, Progress
+from nbflow.tasks.stopping import Key
+
+MOST_TEXT: Final = 50_000
+"""Characters of what a task printed that are at hand while it runs: the last ones."""
+
+GAP: Final = "\n…\n"
+"""In place of what was too much to be sent while the task ran; its step's log has all in the end."""
+
+
+class Told(NamedTuple):
+    """What has been heard of an attempt so far."""
+
+    state: str
+    """The name of the state that it is an attempt at."""
+    printed: str = ""
+    """The end of what it has printed."""
+    position: int = 0
+    """How many characters it has printed."""
+    progress: Progress | None = None
+    worker: str = ""
+    times: int = 0
+    """How often it was heard."""
+
+    def since(self, position: int) -> str:
+        """What it has printed after so many characters, as far as it is at hand."""
+        news = self.position - position
+        return self.printed[-news:] if news > 0 else ""
+
+    @property
+    def log(self) -> str:
+        """What it has printed so far, as it is to be shown."""
+        before = self.position - len(self.printed)
+        return f"… {before:,} characters before this …\n{self.printed}" if before > 0 else self.printed
+
+
+StateOf: TypeAlias = Callable[[str, int], str | None]
+"""The name of the state that an attempt of an execution is at; None if it is not under way. From any thread."""
+
+
+class Hearing:
+    """What pools hear of the attempts of one engine. From any thread."""
+
+    def __init__(self) -> None:
+        self._told: dict[Key, Told] = {}
+        self._lock = threading.Lock()
+        self._state_of: StateOf = lambda execution, attempt: None
+        self._news: Callable[[str], None] = lambda execution: None
+
+    def attach(self, state_of: StateOf, news: Callable[[str], None]) -> None:
+        """``news`` is called with the execution that there is something new of."""
+        self._state_of, self._news = state_of, news
+
+    def hear(self, said: Sequence[Heard]) -> None:
+        """An attempt that is not under way is not listened to."""
+        of = [heard for heard in said if self._take(heard)]
+        for execution in dict.fromkeys(heard.execution for heard in of):
+            self._news(execution)
+
+    def over(self, execution: str, attempt: int) -> None:
+        """The attempt has ended: its outcome tells all."""
+        if self._told:
+            with self._lock:
+                self._told.pop((execution, attempt), None)
+
+    def of(self, execution: str) -> Mapping[int, Told]:
+        """What has been heard of the attempts of an execution that are under way, by their ids."""
+        if not self._told:
+            return {}
+        with self._lock:
+            found = [(key, told) for key, told in self._told.items() if key[0] == execution]
+        return {attempt: told for (_, attempt), told in found if self._state_of(execution, attempt)}
+
+    def _take(self, heard: Heard) -> bool:
+        state = self._state_of(heard.execution, heard.attempt)
+        if state is None:
+            return False
+        key = heard.execution, heard.attempt
+        with self._lock:
+            if key not in self._told:
+                self._forget_the_ended()
+            told = self._told.get(key) or Told(state)
+            missed = GAP if heard.start > told.position else ""
+            self._told[key] = told._replace(
+                printed=(told.printed + missed + heard.printed)[-MOST_TEXT:],
+                position=heard.start + len(heard.printed),
+                progress=heard.progress or told.progress,
+                worker=heard.worker,
+                times=told.times + 1,
+            )
+        return True
+
+    def _forget_the_ended(self) -> None:
+        """Those of which something came after their outcome."""
+        for key in [key for key in self._told if self._state_of(*key) is None]:
+            del self._told[key]
