@@ -116,7 +116,7 @@ def _both(
 
     import nbflow as nf
 
-    read, add = nf.task(clean), nf.task(total, on="dask")
+    read, add = nf.task(clean), nf.task(on="dask")(total)
 
     @nf.flow
     def etl(paths: list[str]) -> Any:
@@ -182,7 +182,7 @@ def measure_large(say: Say, bytes: int = LARGE) -> None:
 
     import nbflow as nf
 
-    first, second, third, last = (nf.task(each, on="dask") for each in (make, scaled, shifted, mean))
+    first, second, third, last = map(nf.task(on="dask"), (make, scaled, shifted, mean))
 
     @nf.flow
     def through(bytes: int) -> Any:
