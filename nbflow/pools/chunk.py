@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
+from nbflow.tasks.capture import routed
 from nbflow.tasks.importing import importable_for
 from nbflow.tasks.job import Job, Outcome
 from nbflow.tasks.perform import perform
@@ -30,7 +31,7 @@ def perform_chunk(chunk: bytes, expendable: bool = False) -> bytes:
     own = worker is not None and worker.nanny is not None
     keys = [(job.execution, job.attempt) for job in jobs]
     answers, here = [], ""
-    with nullcontext() if worker is None else _heeding(worker, keys, expendable):
+    with routed(), nullcontext() if worker is None else _heeding(worker, keys, expendable):
         for job in jobs:
             if own and job.directory != here:
                 with suppress(OSError):  # another machine may not have the folder
