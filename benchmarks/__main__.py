@@ -1,7 +1,7 @@
 """``make bench``: what nbflow costs, as ratios to a floor or a peer measured in the same run.
 
-    python -m benchmarks [NAME …]      names: import, compile, memory, durable, transitions, api, map, job, panel,
-                                       search
+    python -m benchmarks [NAME …]      names: import, compile, memory, durable, transitions, api, map, inline, etl,
+                                       frame, million, job, panel, search
 
 Absolute times depend on the machine; ratios much less. Each figure is the median of several rounds, and where two
 things are compared their rounds take turns. The aims are those that the project has set itself.
@@ -15,13 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import chain
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-TASK = "arn:aws:lambda:us-east-1:000000000000:function:"
+from benchmarks.places import cluster, store
+
 Aim = tuple[str, float]
 """How the ratio should be, ``<=`` or ``>=``, and the bound."""
 
@@ -151,50 +150,39 @@ def bench_api() -> None:
     measure(say)
 
 
-def noop(item: int) -> int:
-    return item
+def bench_map() -> None:
+    """Ten thousand no-op items, and tasks of half a second, against ``client.map``."""
+    from benchmarks.fanout import measure
+
+    measure(say, in_turn)
 
 
-def noops(items: list[int]) -> list[int]:
-    return [noop(item) for item in items]
+def bench_inline() -> None:
+    """A durable Map of 100,000 items in this process."""
+    from benchmarks.fanout import measure_in_process
+
+    measure_in_process(say, in_turn)
 
 
-def bench_map(count: int = 10_000, chunk: int = 100) -> None:
-    """A durable Map of no-op items on Dask, against ``client.map`` in chunks, and against its default."""
-    import nbflow as nf
+def bench_etl() -> None:
+    """40 files, against hand-written Dask that writes the same Parquet."""
+    from benchmarks.frames import measure_etl
 
-    inner = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": f"{TASK}noop", "End": True}}}
-    definition = {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": inner, "End": True}}}
-    items = list(range(count))
-    with cluster() as client, store():
-        machine = nf.StateMachine(definition, name="noops", tasks={"noop": noop})
+    measure_etl(say, in_turn)
 
-        def ours() -> None:
-            assert machine.run(items) == items
 
-        def chunked() -> None:
-            parts = [items[at : at + chunk] for at in range(0, count, chunk)]
-            gathered = client.gather(client.map(noops, parts, pure=False))
-            assert list(chain.from_iterable(gathered)) == items
+def bench_frame() -> None:
+    """A DataFrame of 1 GB through four tasks on workers."""
+    from benchmarks.frames import measure_large
 
-        def default() -> None:
-            assert client.gather(client.map(noop, items, pure=False)) == items
+    measure_large(say)
 
-        ours(), chunked()
-        mine, floor = in_turn(5, ours, chunked)
-        peer = in_turn(2, default)[0]
-        say(
-            f"a Map of {count:,} no-ops : client.map in chunks of {chunk}",
-            f"{mine / floor:.1f}× ({mine:.2f} s : {floor:.2f} s)",
-            mine / floor,
-            ("<=", 2),
-        )
-        say(
-            f"client.map of {count:,} no-ops by default : the Map",
-            f"{peer / mine:.1f}× ({peer:.2f} s : {mine:.2f} s)",
-            peer / mine,
-            (">=", 10),
-        )
+
+def bench_million() -> None:
+    """A million EXPRESS items, and the memory of all who take part."""
+    from benchmarks.million import measure
+
+    measure(say)
 
 
 def bench_job() -> None:
@@ -257,31 +245,6 @@ def without_report(job: Any) -> Any:
     return flights
 
 
-@contextmanager
-def cluster() -> Iterator[Any]:
-    """A client of a LocalCluster of two workers, active within the block."""
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as local,
-        Client(local) as client,
-    ):
-        yield client
-
-
-@contextmanager
-def store() -> Iterator[Path]:
-    """A store in a folder of its own, the default one within the block."""
-    import nbflow as nf
-
-    with tempfile.TemporaryDirectory() as folder:
-        nf.connect(f"sqlite:///{folder}/nbflow.sqlite")
-        try:
-            yield Path(folder)
-        finally:
-            nf.disconnect()
-
-
 BENCHES = {
     "import": bench_import,
     "compile": bench_compile,
@@ -290,6 +253,10 @@ BENCHES = {
     "transitions": bench_transitions,
     "api": bench_api,
     "map": bench_map,
+    "inline": bench_inline,
+    "etl": bench_etl,
+    "frame": bench_frame,
+    "million": bench_million,
     "job": bench_job,
     "panel": bench_panel,
     "search": bench_search,

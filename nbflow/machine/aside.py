@@ -19,9 +19,9 @@ def set_due(run: Run, frame: Frame, due: float | None) -> None:
 
 def refresh(run: Run, frame: Frame) -> None:
     """Put the frame among the ready ones, or take it from them."""
-    fork = frame.fork
-    if frame.phase == "READY" or (
-        frame.phase == "FORK" and fork is not None and (fork.pending or fork.room or fork.over)
+    phase, fork = frame.phase, frame.fork
+    if phase == "READY" or (
+        phase == "FORK" and fork is not None and (fork.pending or fork.room or fork.over)
     ):
         run.ready[frame.id] = None
     else:

@@ -51,9 +51,10 @@ def forking(run: Run, record: Any) -> Frame:
 
 def evolve(run: Run, record: r.Record) -> None:
     """Take a record into the state."""
-    if visible(run, record):
+    kind = type(record)
+    if kind not in HIDDEN and (kind not in _OF_BRANCHES or visible(run, record)):
         run.last_event += 1
-    _EVOLVE[type(record)](run, record)
+    _EVOLVE[kind](run, record)
     while run.dues and not _holds(run, *run.dues[0]):
         heapq.heappop(run.dues)
 

@@ -161,8 +161,9 @@ def number(turn: Turn, frame: Frame, state: model.State, name: str) -> int | flo
 
     ``name`` is ASL's, and one of :data:`_NUMBERS`. Numbers in strings count, as they do for AWS.
     """
-    attribute = _attribute(name)
-    return computed(turn, frame, state, name, getattr(state, attribute), getattr(state, attribute + "_path"))
+    plain, path = _attributes(name)
+    value, at = getattr(state, plain), getattr(state, path)
+    return None if value is at is None else computed(turn, frame, state, name, value, at)
 
 
 def computed(
@@ -192,8 +193,9 @@ def computed(
 
 
 @cache
-def _attribute(name: str) -> str:
-    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+def _attributes(name: str) -> tuple[str, str]:
+    plain = "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+    return plain, plain + "_path"
 
 
 def _parse(value: Json, whole: bool) -> int | float | None:

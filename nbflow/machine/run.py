@@ -45,13 +45,14 @@ class Fork:
     @property
     def room(self) -> bool:
         """Whether another branch may start, or be taken up again, now."""
-        left = self.again or self.spawned < self.total
-        return bool(left) and len(self.live) < self.concurrency and not self.pending
+        if self.pending or len(self.live) >= self.concurrency:
+            return False
+        return self.spawned < self.total or bool(self.again)
 
     @property
     def over(self) -> bool:
         """Whether all branches have started and none is under way."""
-        return self.spawned == self.total and not (self.live or self.again)
+        return not self.live and self.spawned == self.total and not self.again
 
 
 @dataclass(slots=True)

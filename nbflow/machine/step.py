@@ -348,13 +348,12 @@ def _run_to_rest(turn: Turn) -> None:
 
 def _settle(turn: Turn, frame: Frame, outcome: Outcome) -> None:
     """What a handler answered becomes records."""
-    match outcome:
-        case Done():
-            _exit(turn, frame, outcome)
-        case Failed():
-            _fail(turn, frame, outcome)
-        case Failure():
-            _fail(turn, frame, _evaluation_failed(turn, frame, outcome))
+    if isinstance(outcome, Done):
+        _exit(turn, frame, outcome)
+    elif isinstance(outcome, Failed):
+        _fail(turn, frame, outcome)
+    elif outcome is not None:
+        _fail(turn, frame, _evaluation_failed(turn, frame, outcome))
 
 
 def _exit(turn: Turn, frame: Frame, done: Done) -> None:
@@ -436,7 +435,7 @@ def _advance_fork(turn: Turn, frame: Frame) -> None:
     assert fork is not None
     assert isinstance(state, model.Map | model.Parallel)
     failed: Frame | None = None
-    for id in list(fork.pending):
+    for id in list(fork.pending) if fork.pending else ():
         if id in turn.run.lost:
             failed = failed or turn.run.lost[id]
         elif turn.full:

@@ -185,6 +185,16 @@ def _forget_warnings() -> None:
     warnings.simplefilter("default", _Nothing, append=True)
 
 
+@contextmanager
+def routed() -> Iterator[None]:
+    """Keep the routers in place within the block, for many short steps: to put them there takes longer than a step."""
+    _enter()
+    try:
+        yield
+    finally:
+        _leave()
+
+
 def _enter() -> None:
     global _users
     with _lock:
@@ -259,11 +269,13 @@ def _leave() -> None:
     global _users
     with _lock:
         _users -= 1
+        if _users:
+            return
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
-            if not _users and isinstance(stream, _Router):
+            if isinstance(stream, _Router):
                 setattr(sys, name, stream.stream)
-        while _guarded and not _users:
+        while _guarded:
             stream, guard = _guarded.pop()
             if getattr(stream, "write", None) is guard:  # else somebody has put something else there
                 del stream.write

@@ -3,6 +3,7 @@
 Each writes a line into a file that is only appended to, so that what was done twice can be counted.
 """
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,13 @@ def double(given: dict[str, Any]) -> int:
     time.sleep(0.1)
     number: int = given["item"]
     return 2 * number
+
+
+def mark(given: dict[str, Any]) -> int:
+    """An item of a Map: a line in a file of the process that does it."""
+    line = f"{given['number']}\t{given['retry']}\t{time.time()}\n"
+    with (Path(given["folder"]) / f"did-{os.getpid()}").open("ab", buffering=0) as done:
+        done.write(line.encode())
+    time.sleep(given["seconds"])
+    number: int = given["number"]
+    return number

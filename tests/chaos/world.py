@@ -61,6 +61,10 @@ class Member:
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _CODE, **_KEYS},
             )
 
+    def said(self) -> str:
+        """The end of what it has said."""
+        return (self.folder / f"{self.name}.log").read_text(errors="replace")[-3000:]
+
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         if self.process is not None:
@@ -94,6 +98,19 @@ class Member:
     def _signal(self, number: signal.Signals) -> None:
         if self.alive and self.process is not None:
             self.process.send_signal(number)
+
+
+def wait_for(member: Member) -> None:
+    """Wait until it listens. Raises AssertionError if it does not begin to."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", member.port), timeout=1).close()
+            return
+        except OSError as error:
+            if not member.alive or time.monotonic() > until:
+                raise AssertionError(f"{member.name} does not begin:\n{member.said()}") from error
+        time.sleep(0.05)
 
 
 _KEYS: Final = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -169,22 +186,7 @@ class World:
             member.start()
         for member in begun:
             if member.port:
-                self._wait_for(member)
-
-    def _wait_for(self, member: Member) -> None:
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", member.port), timeout=1).close()
-                return
-            except OSError as error:
-                if not member.alive or time.monotonic() > until:
-                    raise AssertionError(f"{member.name} does not begin:\n{self.said(member)}") from error
-            time.sleep(0.05)
-
-    def said(self, member: Member) -> str:
-        """The end of what it has said."""
-        return (self.folder / f"{member.name}.log").read_text(errors="replace")[-3000:]
+                wait_for(member)
 
     def close(self) -> None:
         """End all of them, and kill what does not end."""

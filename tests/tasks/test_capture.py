@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbflow.tasks import capture
-from nbflow.tasks.capture import Buffer, captured, fresh_context, watch
+from nbflow.tasks.capture import Buffer, captured, fresh_context, routed, watch
 
 
 class Kernel(io.StringIO):
@@ -146,6 +146,18 @@ def test_the_streams_are_restored(body: Callable[[], None]) -> None:
     with suppress(ValueError), captured():
         body()
     assert (sys.stdout, sys.stderr) == before
+
+
+def test_the_routers_stay_between_steps() -> None:
+    before = sys.stdout
+    with routed():
+        router = sys.stdout
+        for text in ("one", "two"):
+            with captured() as log:
+                print(text)
+            assert (log.text(), sys.stdout) == (f"{text}\n", router)
+    assert router is not before
+    assert sys.stdout is before
 
 
 def test_whoever_prints_keeps_the_stream() -> None:
