@@ -30,7 +30,7 @@ bench: install
 # Kills and pauses real processes, from ten seeds, and proves that nothing is lost. SEEDS="1 2" for others.
 chaos: install
 	$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS))
-	$(BIN)/python -m tests.chaos.dask $(if $(SEEDS),--seeds $(SEEDS))
+	$(BIN)/python -m tests.chaos.on_dask $(if $(SEEDS),--seeds $(SEEDS))
 
 conformance: install
 	$(BIN)/python -m benchmarks.conformance

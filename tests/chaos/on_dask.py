@@ -1,7 +1,9 @@
-"""``python -m tests.chaos.dask``: a Map goes on while the workers of its cluster, and the scheduler, are killed.
+"""``python -m tests.chaos.on_dask``: a Map goes on while the workers of its cluster, and the scheduler, are killed.
 
 Each item adds a line to a file when it is begun. Meanwhile the store is looked at: when was an item's result accepted
 at the latest? A line after that is work that was done again, though its result was there.
+
+(The module is not called ``dask``: the folder of a task's file is where its process imports from.)
 """
 
 import argparse
@@ -290,7 +292,7 @@ def in_words(plan: Plan, figures: Figures, seconds: float) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.dask", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.on_dask", description=__doc__)
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=list(range(1, 4)), help="one run of each kind each"
     )

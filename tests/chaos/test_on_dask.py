@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from nbflow.store.sql import open_store
-from tests.chaos.dask import Accepted, Plan, check_counts, check_marks, in_words, run
 from tests.chaos.fanned import EXPRESS, INLINE
+from tests.chaos.on_dask import Accepted, Plan, check_counts, check_marks, in_words, run
 
 PLANS: Final = [Plan(kind=EXPRESS), Plan(kind=INLINE, items=1_000, kills=2, seconds=0.01)]
 
