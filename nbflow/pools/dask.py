@@ -358,7 +358,12 @@ class DaskPool:
                 over = [*self._finished, *filter(is_orphan, self._flights)]
                 done = {future: self._flights[future] for future in over if future in self._flights}
                 self._finished.clear()  # what was given up is no flight any more
-            for future, result in results(list(done)).items():
+            found = results(list(done))
+            for future in (
+                found
+            ):  # as long as it is wanted, Dask does it again if the worker that holds its result dies
+                future.release()
+            for future, result in found.items():
                 self._land(future, _decoded(done[future], result))
 
     def _land(self, future: Any, result: list[Outcome] | BaseException) -> None:

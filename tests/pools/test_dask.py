@@ -52,6 +52,15 @@ def test_short_jobs_are_spread_and_each_answered_once(pool: DaskPool, shelf: She
     assert answers.came.empty()
 
 
+def test_dask_does_not_keep_what_has_been_answered(pool: DaskPool, dask_client: Any, shelf: Shelf) -> None:
+    """Else it would do it again, if the worker that has the result died."""
+    answers = Answers(pool, shelf)
+    answers.send(abs, -1, name="answered")
+    answers.wait()
+    dask_client.run_on_scheduler(lambda: None)  # after what the client has been told before
+    assert [key for key in dask_client.refcount if key.startswith("answered-")] == []
+
+
 def test_failures_prints_and_directories(pool: DaskPool, shelf: Shelf, tmp_path: Path) -> None:
     def task(x: int) -> float:
         print(os.getcwd())
