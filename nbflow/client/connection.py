@@ -14,7 +14,7 @@ from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 from nbflow.artifacts.shelf import Shelf
 from nbflow.client.presentation import in_shell, presenter
@@ -46,6 +46,8 @@ _MOST_NAMES: Final = 5
 """Executions that a word names; of the others it says how many they are."""
 
 Seen = TypeVar("Seen")
+Scattered: TypeAlias = Literal["dask", "threads"]
+"""Where tasks run that have siblings: what is inside Map and Parallel."""
 
 
 class StoppedWaiting(KeyboardInterrupt):
@@ -69,6 +71,7 @@ class Connection:
         dask: str | None = None,
         limits: Limits = "local",
         *,
+        pool: Scattered = "dask",
         create: bool = True,
     ) -> None:
         self.url = shown(url)
@@ -76,11 +79,13 @@ class Connection:
         self.store = open_store(url, create=create)
         self.shelf = Shelf(artifacts or artifacts_beside(url))
         hearing = Hearing()
+        threads = ThreadPool(hear=hearing.hear)
+        on_dask = pool == "dask"
         self.engine = Engine(
             self.store,
             self.shelf,
-            ordinary=ThreadPool(hear=hearing.hear),
-            scattered=DaskPool(Cluster(dask, self._say), self._say, hearing.hear),
+            ordinary=threads,
+            scattered=DaskPool(Cluster(dask, self._say), self._say, hearing.hear) if on_dask else threads,
             clock=SystemClock(),
             chance=random.SystemRandom(),
             hearing=hearing,
@@ -312,6 +317,7 @@ def connect(
     *,
     artifacts: str | Path | None = None,
     dask: str | None = None,
+    pool: Scattered = "dask",
     limits: Limits = "local",
     create: bool = True,
 ) -> Connection:
@@ -322,21 +328,32 @@ def connect(
     ``artifacts``: a folder or fsspec URL for DataFrames and other objects; by default ``artifacts`` beside SQLite's
     file, else in ``.nbflow`` of this project (machines that share a PostgreSQL store must share them, too).
     ``dask``: a scheduler's address; by default the active ``distributed.Client``, else a LocalCluster on first need.
+    ``pool``: "dask", or "threads" for all tasks on threads of this process, whatever their ``on=`` says.
     ``limits``: ``aws`` holds new executions to AWS's quotas (256 KiB for a payload, 25,000 events), with its errors.
     ``create``: make the store if there is none; False is for whoever only looks for what is there.
 
-    Raises StoreError if the store cannot be opened; the connection that there was stays.
+    Raises NbflowError for another pool, or for a scheduler's address beside threads, and StoreError if the store cannot
+    be opened; the connection that there was stays.
     """
     global _current
+    _check_pool(pool, dask)
     with _lock:
         folder = store_folder(Path.cwd())
         url = url or os.environ.get("NBFLOW_URL") or _url_in(made(folder) if create else folder)
-        opened = Connection(url, None if artifacts is None else str(artifacts), dask, limits, create=create)
+        shelf = None if artifacts is None else str(artifacts)
+        opened = Connection(url, shelf, dask, limits, pool=pool, create=create)
         disconnect()
         _current = opened
         _register_exit()
     presenter().connected(opened)
     return opened
+
+
+def _check_pool(pool: str, dask: str | None) -> None:
+    if pool not in get_args(Scattered):
+        raise NbflowError(f"nf.connect(pool=…) is 'dask' or 'threads', not {pool!r}")
+    if pool == "threads" and dask is not None:
+        raise NbflowError(f"nf.connect(pool='threads') uses no Dask: leave out dask={dask!r}, or the pool")
 
 
 def current(*, create: bool = True) -> Connection:

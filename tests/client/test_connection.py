@@ -1,6 +1,8 @@
 """Where the store lies, what the default connection is, and waiting."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +43,49 @@ def test_the_store_lies_in_the_project(tmp_path: Path, case: Place) -> None:
     for name in case.present:
         (tmp_path / name).mkdir(parents=True)
     assert store_folder(here) == tmp_path / case.expected
+
+
+def test_with_threads_only_dask_is_not_even_imported(tmp_path: Path) -> None:
+    code = """
+import sys, threading
+import nbflow as nf
+
+@nf.task(on="dask")
+def where(x: int) -> str:
+    return threading.current_thread().name
+
+@nf.flow
+def mapped(xs: list[int]):
+    return [where(x) for x in xs]
+
+nf.connect("sqlite:///store.sqlite", pool="threads")
+print([name.partition("_")[0] for name in mapped.run(xs=[1, 2])], "distributed" in sys.modules)
+"""
+    (tmp_path / "mapped.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "mapped.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("['nbflow-task', 'nbflow-task'] False\n", "")
+
+
+@dataclass(frozen=True)
+class BadPool:
+    options: dict[str, Any]
+    message: str
+
+
+BAD_POOLS = [
+    BadPool({"pool": "thread"}, r"^nf\.connect\(pool=…\) is 'dask' or 'threads', not 'thread'$"),
+    BadPool(
+        {"pool": "threads", "dask": "tcp://127.0.0.1:1"}, "uses no Dask: leave out dask='tcp://127.0.0.1:1'"
+    ),
+]
+
+
+@pytest.mark.parametrize("case", BAD_POOLS, ids=lambda case: str(case.options))
+def test_a_senseless_pool_is_refused(case: BadPool) -> None:
+    with pytest.raises(nf.NbflowError, match=case.message):
+        nf.connect("sqlite:///never.sqlite", **case.options)
 
 
 def test_a_new_store_is_ignored_by_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
