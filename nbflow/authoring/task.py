@@ -193,7 +193,18 @@ class Task(_Options, Generic[P, R]):
 
 
 @overload
-def task(function: Callable[P, R], /) -> Task[P, R]: ...
+def task(
+    function: Callable[P, R],
+    /,
+    *,
+    name: str | None = None,
+    retry: Retry | Sequence[Retry] = (),
+    timeout: int | None = None,
+    on: str | None = None,
+    heartbeat: int | None = None,
+    resources: Mapping[str, float] | None = None,
+    concurrency: int | None = None,
+) -> Task[P, R]: ...
 @overload
 def task(
     *,
@@ -217,7 +228,7 @@ def task(
     resources: Mapping[str, float] | None = None,
     concurrency: int | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
-    """Mark a function as a task: ``@nf.task`` or ``@nf.task(retry=nf.Retry("ConnectionError"), timeout=60)``.
+    """Mark a function as a task: ``@nf.task``, ``@nf.task(retry=nf.Retry("OSError"))`` or ``nf.task(f, timeout=60)``.
 
     ``name`` is what the definition's Lambda ARN ends with; by default the function's own name. ``retry`` says what to
     try again, ``timeout`` (seconds) how long one attempt may take, ``on`` where to run it: "dask" or "local"; by
@@ -226,20 +237,22 @@ def task(
     ``resources`` is what a Dask worker must have for it, and how much each attempt takes (``{"GPU": 1}``): it runs on
     Dask. ``concurrency`` is how many attempts may be under way at once, over all executions of this process.
     """
-    if function is not None:
-        return Task(function)
     # At once: a mistake shows where it is written.
     options = _Options(retry, timeout, on, heartbeat, resources, concurrency)
-    return lambda function: Task(
-        function,
-        name,
-        retry=options.retry,
-        timeout=timeout,
-        on=on,
-        heartbeat=heartbeat,
-        resources=resources,
-        concurrency=concurrency,
-    )
+
+    def mark(function: Callable[P, R]) -> Task[P, R]:
+        return Task(
+            function,
+            name,
+            retry=options.retry,
+            timeout=timeout,
+            on=on,
+            heartbeat=heartbeat,
+            resources=resources,
+            concurrency=concurrency,
+        )
+
+    return mark if function is None else mark(function)
 
 
 class Notebook(_Options):

@@ -33,6 +33,11 @@ def test_a_task_may_have_another_name() -> None:
     assert task()(area).name == "area"
 
 
+def test_options_hold_for_a_function_that_is_given_at_once() -> None:
+    made = task(abs, name="size", on="dask", concurrency=2)
+    assert (made.name, made.on, made.concurrency, made(-1)) == ("size", "dask", 2, 1)
+
+
 def test_calling_a_task_wrongly_is_pythons_own_error() -> None:
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'width'"):
         task(area)()  # type: ignore[call-arg]
