@@ -20,12 +20,21 @@ KNOCK: Final = 2.0
 """Seconds that it has to answer each time that it is looked for."""
 
 
+ANSWER: Final = 5.0
+"""Seconds that a scheduler has to answer a question: of one that is gone, Dask would wait for it much longer."""
+
+
 class NoCluster(NbflowError):
     """No Dask cluster could be reached or started."""
 
 
 class SchedulerLost(NbflowError):
     """The scheduler that was in use is gone; it may come back."""
+
+
+def ask(client: Any, what: str, **about: Any) -> Any:
+    """What a client's scheduler answers; ``what`` is one of the calls that it takes. Raises OSError if it does not."""
+    return client.sync(getattr(client.scheduler, what), callback_timeout=ANSWER, **about)
 
 
 class Cluster:

@@ -29,13 +29,13 @@ from uuid import uuid4
 from weakref import WeakSet
 
 from nbflow.pools.chunk import decode, encode, perform_chunk
-from nbflow.pools.cluster import PATIENCE, Cluster, SchedulerLost
+from nbflow.pools.cluster import PATIENCE, Cluster, SchedulerLost, ask
 from nbflow.pools.heard import Ears
 from nbflow.pools.lanes import Entry, Lane, Lanes
 from nbflow.pools.locality import Locality
 from nbflow.pools.pace import AHEAD, DEMAND, chunk_sizes
 from nbflow.pools.port import Answer
-from nbflow.pools.results import ClientClosed, SchedulerGone, failures, is_orphan, results
+from nbflow.pools.results import ClientClosed, SchedulerGone, failures, is_deserted, is_orphan, results
 from nbflow.pools.width import NoResource, Resources, Widths, may_grow, missing
 from nbflow.tasks.heard import Hear
 from nbflow.tasks.job import Code, Job, Outcome
@@ -48,8 +48,8 @@ HEAVY: Final = 2.0
 """Seconds: workers' heartbeats, at least one a second, show what they run."""
 
 LOOK: Final = 1.0
-"""Seconds between looks for futures whose client was closed (Dask may never call back for them), and, while jobs wait,
-for workers that have come."""
+"""Seconds between looks for futures whose client was closed or has lost its scheduler (Dask may never call back for
+them), and, while jobs wait, for workers that have come."""
 
 REST: Final = 0.25
 """Seconds between looks for a scheduler that is gone."""
@@ -267,7 +267,7 @@ class DaskPool:
         that worker might be about to get something else; and results must have been fetched, or the suspect might take
         them with it. (To say which worker would be a trap: Dask never reconsiders a task whose worker has vanished.)
         """
-        processing = client.processing()
+        processing = ask(client, "processing")
         placed = {key for keys in processing.values() for key in keys}
         widths = Widths(client)
         with self._condition:
@@ -355,7 +355,8 @@ class DaskPool:
                 if self._closed:
                     return
                 self._cluster.keep_up()
-                over = [*self._finished, *filter(is_orphan, self._flights)]
+                stray = [future for future in self._flights if is_orphan(future) or is_deserted(future)]
+                over = [*self._finished, *stray]
                 done = {future: self._flights[future] for future in over if future in self._flights}
                 self._finished.clear()  # what was given up is no flight any more
             found = results(list(done))

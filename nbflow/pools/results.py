@@ -43,7 +43,15 @@ def is_orphan(future: Any) -> bool:
     return future.client.status in ("closing", "closed")
 
 
+def is_deserted(future: Any) -> bool:
+    """Whether its client has lost the scheduler. Dask cancels what the scheduler had; what has been submitted since,
+    waits for it to come back."""
+    return bool(future.client.status == "connecting" and future.status == "pending")
+
+
 def _result(future: Any) -> bytes | BaseException:
+    if is_deserted(future):
+        return SchedulerGone()
     if is_orphan(future):
         return _forgotten(future) or ClientClosed()
     try:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from nbflow.errors import NbflowError
+from nbflow.pools.cluster import ask
 
 Resources: TypeAlias = tuple[tuple[str, float], ...]
 
@@ -13,11 +14,11 @@ class NoResource(NbflowError):
 
 
 class Widths:
-    """The cluster of a client, as it is at this moment."""
+    """The cluster of a client, as it is at this moment. Asking raises OSError if the scheduler does not answer."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._threads: int = sum(client.nthreads().values())
+        self._threads: int = sum(ask(client, "ncores").values())
         self._workers: list[Mapping[str, Any]] | None = None
 
     def of(self, resources: Resources) -> int:
@@ -25,7 +26,7 @@ class Widths:
         if not resources:
             return self._threads
         if self._workers is None:  # this may be much text, and is asked for only where it is needed
-            self._workers = list(self._client.scheduler_info(n_workers=-1)["workers"].values())
+            self._workers = list(ask(self._client, "identity", n_workers=-1)["workers"].values())
         return suitable(self._workers, resources)
 
 
