@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nbflow.artifacts.shelf import Shelf
-from nbflow.pools.results import ClientClosed, SchedulerGone, failures, results
+from nbflow.pools.results import ClientClosed, SchedulerGone, failures, is_deserted, results
 from nbflow.tasks.job import Code, Job
 
 
@@ -95,6 +95,17 @@ def test_a_client_that_is_closed_just_now() -> None:
 def test_what_the_scheduler_has_forgotten(status: str, reason: str) -> None:
     future = Future(Client(status), "cancelled", raises(CancelledError("x")), reason)
     assert isinstance(results([future])[future], SchedulerGone)
+
+
+def test_what_was_sent_to_a_scheduler_that_is_gone_is_not_waited_for() -> None:
+    future = Future(Client("connecting"), "pending", raises(AssertionError("it waits for the scheduler")))
+    assert is_deserted(future)
+    assert isinstance(results([future])[future], SchedulerGone)
+    for other in (
+        Future(Client("running"), "pending", bytes),
+        Future(Client("connecting"), "finished", bytes),
+    ):
+        assert not is_deserted(other)
 
 
 class KilledWorker(Exception):
