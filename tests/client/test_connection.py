@@ -306,7 +306,8 @@ def test_what_is_left_is_said_before_anything_ends(
 
 
 class Failing:
-    """A store's method that fails some times, and then works."""
+    """A store's method that fails some times, and then works. The first failure opens gate "a": not before somebody
+    has met it may the execution end."""
 
     def __init__(self, really: Callable[..., Any], times: int) -> None:
         self.really = really
@@ -315,6 +316,7 @@ class Failing:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         self.left -= 1
         if self.left >= 0:
+            GATES.open("a")
             raise nf.StoreError("The store is away.")
         return self.really(*arguments, **named)
 
@@ -336,7 +338,6 @@ def test_who_waits_for_a_run_waits_for_the_store_with_one_word(
     run = one(gated).start(gate="a")
     GATES.reached("a")
     fails("execution", 3)
-    GATES.open("a")
     assert run.result() == {"gate": "a"}
     assert capsys.readouterr().err.count("The store is away. It is waited for (Ctrl-C stops waiting)") == 1
 
@@ -345,7 +346,6 @@ def test_so_does_who_awaits_it(fails: Callable[[str, int], None], capsys: pytest
     run = one(gated).start(gate="a")
     GATES.reached("a")
     fails("execution", 3)
-    GATES.open("a")
 
     async def main() -> object:
         return await run
@@ -361,7 +361,6 @@ def test_so_does_who_waits_for_all(
     one(gated).start(gate="a")
     GATES.reached("a")
     fails(method, 3)
-    GATES.open("a")
     connection.wait_for_all()
     assert connection.running == []
     assert capsys.readouterr().err.count("It is waited for") == 1
