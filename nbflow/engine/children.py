@@ -10,7 +10,6 @@ from nbflow.language.paths import compact
 from nbflow.language.values import Chance
 from nbflow.store.port import Store
 from nbflow.store.rows import ExecutionRow, MapRunRow
-from nbflow.tasks.writing import ChildResult
 
 _ENDED_BADLY: Final = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
 
@@ -21,13 +20,10 @@ def rebuilt(store: Store, row: ExecutionRow, parent: Live, chance: Chance) -> Li
     return rebuilding.rebuilt(store, row, chance, has_activity, parent.codes, parent.directory, parent.script)
 
 
-def known(store: Store, run: MapRunRow, *, express: bool) -> tuple[dict[int, Known], int]:
-    """The children that a run has already, by their numbers, and how many batches of ends. Raises StoreError."""
-    return _known_express(store, run) if express else (_known_standard(store, run), 0)
+def known(store: Store, run: MapRunRow) -> dict[int, Known]:
+    """The STANDARD children that a run has already, by their numbers. Raises StoreError.
 
-
-def _known_standard(store: Store, run: MapRunRow) -> dict[int, Known]:
-    """Each redrive takes those up once that had not succeeded when it began: which, it writes down first."""
+    Each redrive takes those up once that had not succeeded when it began: which, it writes down first."""
     children = store.children_of(run.arn)
     again: dict[str, int] = {}
     if run.redrive_count:
@@ -46,16 +42,3 @@ def _known_standard(store: Store, run: MapRunRow) -> dict[int, Known]:
         )
         for child in children
     }
-
-
-def _known_express(store: Store, run: MapRunRow) -> tuple[dict[int, Known], int]:
-    """Those whose ends are durable; a later batch knows better."""
-    found: dict[int, Known] = {}
-    number = 0
-    for text in store.map_parts(run.arn, "batch"):
-        number += 1
-        for index, redrives, *fields in json.loads(text):
-            ended = ChildResult(*fields)
-            again = ended.status in _ENDED_BADLY and redrives < run.redrive_count
-            found[index] = Known(ended.status, again, ended)
-    return found, number

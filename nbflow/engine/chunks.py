@@ -6,14 +6,15 @@ state's input are in the journal, and are not kept twice.
 """
 
 import json
-from collections.abc import Callable, Generator
-from itertools import islice
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from nbflow.artifacts.shelf import Shelf
 from nbflow.artifacts.values import references
-from nbflow.engine.rows import artifact_of, spelt
-from nbflow.language.paths import compact
+from nbflow.engine.rows import artifact_of
+from nbflow.language.paths import compact, spelt
 from nbflow.language.values import ABSENT, Chance, Json
 from nbflow.machine import distributed, orders
 from nbflow.machine.retries import DATA_LIMIT
@@ -64,6 +65,7 @@ class Chunks:
         self._chance = chance
         self._number = 0
         self._items = 0
+        self._again = partial(Chunks, store, shelf, order, directory, now, chance)
         self._source: Generator[Json, None, None] | None = None
 
     def recall(self) -> Chunk | None:
@@ -90,6 +92,19 @@ class Chunks:
             return self._failed(_too_deep())
         except Exception as error:  # noqa: BLE001  # of a file system's or a format's library
             return self._failed(ItemsFailed(READER_FAILED, f"{type(error).__name__}: {error}"))
+
+    def inputs(self, count: int) -> Iterator[Json]:
+        """The first inputs, from the first one on again: what was read is known. From any thread. Raises StoreError."""
+        return islice(chain.from_iterable(chunk.inputs for chunk in self._again()._known()), count)
+
+    def _known(self) -> Iterator[Chunk]:
+        """The chunks that were read."""
+        chunk = None
+        while chunk is None or not chunk.last:
+            chunk = self.recall() if self._kept else self.read()
+            if chunk is None:
+                return
+            yield chunk
 
     def close(self) -> None:
         """Close what is read."""

@@ -1,24 +1,20 @@
 """What the engine does in the world: pools carry durable orders out, and their answers become facts."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from nbflow.artifacts.shelf import Artifact, Shelf
+from nbflow.artifacts.shelf import Shelf
 from nbflow.artifacts.values import references
 from nbflow.engine.clock import Clock
+from nbflow.engine.known import KnownArtifacts
 from nbflow.engine.live import Arrival, Live, Nesting, Owed, Scripted
 from nbflow.engine.map_runs import MapRuns
-from nbflow.engine.rows import artifact_of
 from nbflow.language.integrations import integration, is_invocation
-from nbflow.language.values import Json
 from nbflow.machine import facts, orders
 from nbflow.pools.port import Answer, Pool
 from nbflow.store.port import Store
 from nbflow.tasks.job import Code, Job, Outcome
-from nbflow.tasks.lambdas import function_name
-
-MOST_KNOWN: Final = 10_000
-"""Artifacts that are remembered here; the store knows them all."""
+from nbflow.tasks.lambdas import bound, function_name
 
 NEGLIGIBLE: Final = 0.01
 """Seconds: what is shorter is not worth its bytes in the journal."""
@@ -40,6 +36,7 @@ class Hands:
         scattered: Pool,
         clock: Clock,
         map_runs: MapRuns,
+        known: KnownArtifacts,
         put: Put,
         over: Over,
     ) -> None:
@@ -52,7 +49,7 @@ class Hands:
         self._map_runs = map_runs
         self._put = put
         self._over = over
-        self._known: dict[str, Artifact] = {}
+        self._known = known
 
     @property
     def pools(self) -> list[Pool]:
@@ -85,12 +82,6 @@ class Hands:
             for pool in (self._ordinary, self._scattered):
                 pool.cancel(live.row.arn, attempt)
 
-    def know(self, artifacts: Sequence[Artifact]) -> None:
-        """Artifacts that the store knows from now on."""
-        if len(self._known) > MOST_KNOWN:
-            self._known.clear()
-        self._known.update((artifact.sha256, artifact) for artifact in artifacts)
-
     def _say(self, live: Live, order: orders.RunTask, outcome: Outcome) -> None:
         """A script has answered: the events are those that the real task would have."""
         outcome = outcome._replace(execution=live.row.arn, attempt=order.attempt)
@@ -108,11 +99,8 @@ class Hands:
         """Give the job to a pool. Whatever keeps it from there is the task's failure."""
         if integration(order.resource).family == "Activity" or order.submitted:
             return  # a worker asks for it; or somebody has been told already
-        known = self._artifacts(references(order.arguments))
-        invoked = is_invocation(order.resource)
-        code, arguments = (
-            _invoked(live, order) if invoked else (live.codes.get(order.resource), order.arguments)
-        )
+        known = self._known.of(references(order.arguments))
+        code, arguments = bound(order, live.codes)
         if code is None:
             self._fail(live, order, _unbound(order))
             return
@@ -125,7 +113,7 @@ class Hands:
             known=known,
             expected=order.expected,
             directory=live.directory,
-            enveloped=invoked,
+            enveloped=is_invocation(order.resource),
             token=order.token,
         )
         live.submitted.add(order.attempt)
@@ -164,19 +152,6 @@ class Hands:
     def _fail(self, live: Live, order: orders.RunTask, cause: str) -> None:
         fact = facts.TaskFailed(order.attempt, "States.TaskFailed", cause)
         self._put(live.row.arn, Arrival(fact, token=order.token))
-
-    def _artifacts(self, hashes: Collection[str]) -> dict[str, Artifact]:
-        """Those of the references that the store knows: only these are loaded. Raises StoreError."""
-        missing = [sha for sha in hashes if sha not in self._known]
-        if missing:
-            self.know([artifact_of(row) for row in self._store.artifacts(missing).values()])
-        return {sha: self._known[sha] for sha in hashes if sha in self._known}
-
-
-def _invoked(live: Live, order: orders.RunTask) -> tuple[Code | None, Json]:
-    """The function that an invocation names, and what it is called with."""
-    asked = order.arguments if isinstance(order.arguments, dict) else {}
-    return live.codes.get(function_name(asked.get("FunctionName"))), asked.get("Payload", {})
 
 
 def _unbound(order: orders.RunTask) -> str:

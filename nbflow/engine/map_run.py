@@ -7,14 +7,16 @@ from typing import Final, NamedTuple, TypeAlias
 
 from nbflow.artifacts.shelf import Artifact
 from nbflow.engine.chunks import MOST_CHARACTERS, Chunk, Chunks
+from nbflow.engine.ends import Batch, Ends
 from nbflow.engine.live import Live
-from nbflow.engine.rows import spelt
 from nbflow.language import model
-from nbflow.language.paths import compact
+from nbflow.language.paths import compact, spelt
 from nbflow.language.values import Json
 from nbflow.machine import distributed, orders
 from nbflow.store.rows import Closing, ExecutionRow, MapRunRow
+from nbflow.tasks.child import Ending
 from nbflow.tasks.items import size
+from nbflow.tasks.job import Code, Outcome
 from nbflow.tasks.writing import ChildResult
 
 Counts: TypeAlias = dict[str, dict[str, int]]
@@ -31,11 +33,22 @@ _UNSUCCESSFUL: Final = ("FAILED", "TIMED_OUT", "ABORTED")
 class Child(NamedTuple):
     """A child that has not ended."""
 
-    live: Live
-    items: int
-    """How many it has: more than one, if they are batched."""
-    before: str
-    """How it had ended, if it is redriven."""
+    live: Live | None
+    """None: it is done whole, in a pool."""
+    waiting: "Waiting"
+    """As what it was begun."""
+    job: int = 0
+    """By which the pool knows it: an attempt of its ARN."""
+
+    @property
+    def items(self) -> int:
+        """How many it has: more than one, if they are batched."""
+        return self.waiting.items
+
+    @property
+    def before(self) -> str:
+        """How it had ended, if it is redriven."""
+        return self.waiting.status
 
 
 class Known(NamedTuple):
@@ -44,8 +57,6 @@ class Known(NamedTuple):
     status: str
     again: bool = False
     """It did not succeed, and is redriven."""
-    result: ChildResult | None = None
-    """Of an EXPRESS child, without its input."""
 
     @property
     def counted(self) -> str:
@@ -68,7 +79,9 @@ class Ended(NamedTuple):
 
     number: int
     child: Child
-    result: ChildResult
+    end: Ending
+    made: Sequence[Artifact]
+    """What its tasks have put on the shelf."""
 
 
 @dataclass(slots=True)
@@ -99,9 +112,11 @@ class MapRun:
     digest: str
     chunks: Chunks
     known: dict[int, Known]
-    """Children that were there already, and have not been reached."""
-    batches: int = 0
-    """How many batches of ends are durable."""
+    """STANDARD children that were there already, and have not been reached."""
+    ends: Ends
+    """Of EXPRESS children, those that are durable."""
+    parcel: Code | None = None
+    """What does the children whole, if they can be."""
     chunk: Chunk | None = None
     """One that has been read, and not taken in."""
     waiting: deque[Waiting] = field(default_factory=deque)
@@ -112,13 +127,15 @@ class MapRun:
     read: int = 0
     """Children whose inputs have been read."""
     running: dict[int, Child] = field(default_factory=dict)
+    here: int = 0
+    """Children that run in the engine, where others are done whole."""
+    answers: deque[tuple[int, Outcome]] = field(default_factory=deque)
+    """What the pool has said of them, by their numbers."""
     held: int = 0
     """EXPRESS children that wait until nothing of their earlier run is at work any more."""
     ended: list[Ended] = field(default_factory=list)
     accepted: list[Ended] = field(default_factory=list)
     """Those of them that are being written down."""
-    results: dict[int, ChildResult] = field(default_factory=dict)
-    """Of EXPRESS children; the others' are in the store."""
     tally: Tally = field(default_factory=Tally)
     redriven: Tally = field(default_factory=Tally)
     """Of those that wait to be taken up again, how they had ended."""
@@ -134,8 +151,15 @@ class MapRun:
     """What waits for its end: the same run, redriven."""
 
     def __post_init__(self) -> None:
-        for known in self.known.values():
+        for known in [*self.known.values(), *map(self._ended, self.ends)]:
             self._count(known, 1, 1)
+
+    def _ended(self, number: int) -> Known:
+        """An EXPRESS child whose end is durable."""
+        status = self.ends.status(number)
+        assert status is not None
+        again = status in _UNSUCCESSFUL and self.ends.redrives(number) < self.row.redrive_count
+        return Known(status, again)
 
     def _count(self, known: Known, items: int, executions: int = 0) -> None:
         self.tally.add(known.counted, items, executions)
@@ -155,7 +179,7 @@ class MapRun:
 
     def _take(self, index: int, input: Json) -> None:
         items = size(self.order, input)
-        known = self.known.pop(index, None)
+        known = self.known.pop(index, None) if self.ends.status(index) is None else self._ended(index)
         if known is None:
             self.tally.add(PENDING, items)
             self.waiting.append(Waiting(index, input, items))
@@ -163,39 +187,52 @@ class MapRun:
         self._count(known, items - 1)
         if known.again or known.status == RUNNING:
             self.waiting.append(Waiting(index, input, items, known.status))
-        elif known.result is not None:
-            self.results[index] = known.result._replace(input=spelt(compact(input)))
 
-    def begin(self, waiting: Waiting, live: Live) -> Child:
+    def begin(self, waiting: Waiting, live: Live | None, job: int = 0) -> Child:
         """A child is at work from now on."""
-        items, before = waiting.items, waiting.status
-        if before not in (PENDING, RUNNING):
-            self.redriven.add(before, -items, -1)
-            self.tally.move(AGAIN, RUNNING, items)
-        elif before == PENDING:
-            self.tally.move(PENDING, RUNNING, items)
-        child = self.running[waiting.number] = Child(live, items, before)
+        if waiting.status not in (PENDING, RUNNING):
+            self.redriven.add(waiting.status, -waiting.items, -1)
+            self.tally.move(AGAIN, RUNNING, waiting.items)
+        elif waiting.status == PENDING:
+            self.tally.move(PENDING, RUNNING, waiting.items)
+        child = self.running[waiting.number] = Child(live, waiting, job)
+        self.here += self.parcel is not None and live is not None
         return child
+
+    def go_on_here(self, number: int, live: Live) -> Child:
+        """A child that could not be done whole runs in the engine from now on."""
+        child = self.running[number] = self.running[number]._replace(live=live)
+        self.here += 1
+        return child
+
+    def take_back(self, number: int) -> None:
+        """A child has not even begun: it is what it was."""
+        waiting = self.running.pop(number).waiting
+        if waiting.status == PENDING:
+            self.tally.move(RUNNING, PENDING, waiting.items)
+        else:
+            self.tally.move(RUNNING, AGAIN, waiting.items)
+            self.redriven.add(waiting.status, waiting.items)
 
     def end(self, index: int, child: Child, status: str) -> None:
         """A child has ended so."""
         del self.running[index]
+        self.here -= self.parcel is not None and child.live is not None
         self.tally.move(RUNNING, status, child.items)
 
     def accept(self) -> None:
         """The next ends of EXPRESS children that are to be written down together."""
         characters = number = 0
         while number < len(self.ended) and characters < MOST_CHARACTERS:
-            characters += len(self.ended[number].result.output or "")
+            characters += len(self.ended[number].end.output or "")
             number += 1
         self.accepted, self.ended = self.ended[:number], self.ended[number:]
 
     def count_accepted(self) -> None:
         """They are durable."""
-        self.batches += 1
-        for number, child, ended in self.accepted:
-            self.end(number, child, ended.status)
-            self.results[number] = ended
+        self.ends.add(self.row.redrive_count, ((each.number, each.end.status) for each in self.accepted))
+        for each in self.accepted:
+            self.end(each.number, each.child, each.end.status)
         self.accepted = []
 
     @property
@@ -209,7 +246,18 @@ class MapRun:
 
     @property
     def counts(self) -> Counts:
-        return {"executions": {**self.tally.executions}, "items": {**self.tally.items}}
+        counts = {"executions": {**self.tally.executions}, "items": {**self.tally.items}}
+        if self.parcel is not None and self.row.max_concurrency:
+            for each in counts.values():  # more are in the pool, and wait there
+                self._limit(each)
+        return counts
+
+    def _limit(self, counts: dict[str, int]) -> None:
+        executions = self.tally.executions[RUNNING]
+        if executions > self.row.max_concurrency:
+            running = counts[RUNNING] * self.row.max_concurrency // executions
+            counts[PENDING] = counts.get(PENDING, 0) + counts[RUNNING] - running
+            counts[RUNNING] = running
 
     def closed(self, status: str, at: float) -> MapRunRow:
         """Its row, as it ends. What waits to be taken up again, is what it was."""
@@ -261,7 +309,7 @@ def child_row(run: MapRun, index: int, input: Json, now: float) -> ExecutionRow:
 
 
 def result(row: ExecutionRow, closing: Closing) -> ChildResult:
-    """How a child has ended, for whoever writes the results."""
+    """How a STANDARD child has ended, for whoever writes the results."""
     return ChildResult(
         row.arn,
         row.name,
@@ -279,10 +327,4 @@ def result(row: ExecutionRow, closing: Closing) -> ChildResult:
 
 def batch(ends: Sequence[Ended], redrives: int) -> str:
     """A batch of ends, as it is kept; ``redrives``: how often the run had been redriven."""
-    kept = [[each.number, redrives, *each.result._replace(input="")] for each in ends]
-    return compact(kept)
-
-
-def made(ends: Sequence[Ended]) -> list[Artifact]:
-    """The artifacts that those children have made."""
-    return [artifact for each in ends for artifact in each.child.live.made]
+    return Batch(redrives, [(each.number, each.end) for each in ends]).text

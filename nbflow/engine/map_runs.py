@@ -1,7 +1,8 @@
 """Map Runs: the items of a Distributed Map become children, a bounded number of them at once.
 
 A child is an execution like any other: STANDARD ones are durable, with a history of their own; of EXPRESS ones, which
-live in memory, the ends are durable, in batches. Items are read as a stream, on a thread beside the engine's, some of
+live in memory, the ends are durable, in batches. Those whose tasks are functions are done whole, on a worker
+(:mod:`nbflow.engine.whole`). Items are read as a stream, on a thread beside the engine's, some of
 them ahead of the children. Everything else happens on the engine's thread, between its turns: a child's end is told by
 the future of the execution.
 
@@ -11,16 +12,18 @@ A run ends after its children: so a crash leaves none behind that nobody would e
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Final, TypeAlias
 
-from nbflow.artifacts.shelf import Shelf
+from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.engine import children
 from nbflow.engine.chunks import CHUNK, Chunks
 from nbflow.engine.clock import Clock
+from nbflow.engine.ends import Ends, ends_of
+from nbflow.engine.known import KnownArtifacts
 from nbflow.engine.leftovers import Host, Leftovers
 from nbflow.engine.live import AlreadyExists, Arrival, Live
 from nbflow.engine.map_results import End, exports, written
@@ -35,18 +38,21 @@ from nbflow.engine.map_run import (
     Waiting,
     batch,
     child_row,
-    made,
     opened,
-    result,
 )
 from nbflow.engine.rows import artifact_row, closing
+from nbflow.engine.whole import MOST_SENT, Whole, parcel
 from nbflow.language.processors import processor
 from nbflow.language.validate import parse
 from nbflow.language.values import Chance
 from nbflow.machine import Machine, distributed, facts, orders
+from nbflow.machine.records import decode
 from nbflow.machine.retries import DATA_LIMIT
+from nbflow.pools.port import Pool
 from nbflow.store.port import Store, StoreError
-from nbflow.store.rows import Closing
+from nbflow.store.rows import Closing, ExecutionRow
+from nbflow.tasks.child import Ending, HandedBack
+from nbflow.tasks.job import Outcome
 
 MOST_CHILDREN: Final = 1000
 """Children at once, whatever MaxConcurrency allows (AWS: 10,000)."""
@@ -61,8 +67,17 @@ class MapRuns:
     """The Map Runs of one engine, on its thread."""
 
     def __init__(
-        self, store: Store, shelf: Shelf, clock: Clock, chance: Chance, host: Host, spawn: Spawn
+        self,
+        store: Store,
+        shelf: Shelf,
+        pool: Pool,
+        known: KnownArtifacts,
+        clock: Clock,
+        chance: Chance,
+        host: Host,
+        spawn: Spawn,
     ) -> None:
+        """``pool`` does children whole."""
         self._store = store
         self._shelf = shelf
         self._clock = clock
@@ -71,6 +86,8 @@ class MapRuns:
         self._spawn = spawn
         self._runs: dict[str, MapRun] = {}
         self._leftovers = Leftovers(store, clock, chance, host)
+        self._known = known
+        self._whole = Whole(pool, shelf, known, self._soon)
 
     # --- from the engine
 
@@ -90,11 +107,15 @@ class MapRuns:
             self._host.put(live.row.arn, Arrival(facts.TaskFailed(order.attempt, *_ELSEWHERE)))
             return
         express = order.state.item_processor.processor_config.execution_type == "EXPRESS"
-        known, batches = children.known(self._store, row, express=express)
+        known = {} if express else children.known(self._store, row)
+        ends = ends_of(self._store, row.arn) if express else Ends()
         digest = self._store.add_definition(text)
         chunks = Chunks(self._store, self._shelf, order, live.directory, self._clock.now, self._chance)
-        run = MapRun(live, order, row, parse(text), digest, chunks, known, batches)
+        machine = parse(text)
+        work = parcel(live, row.arn, order.name, text, machine) if express else None
+        run = MapRun(live, order, row, machine, digest, chunks, known, ends, work)
         self._runs[row.arn] = run
+        self._whole.limit(run)
         try:
             self._advance(run)
         except StoreError as error:
@@ -132,6 +153,7 @@ class MapRuns:
                 continue
             run.row = row
             if row.status == "RUNNING":
+                self._whole.limit(run)
                 self._advance(run)
             else:  # its execution has been, too: that shows when the next step collides
                 self._fail(run, *_ELSEWHERE)
@@ -153,6 +175,7 @@ class MapRuns:
         After the last one, finish. Raises StoreError: then it may be called again.
         """
         run.soon = False
+        self._heed(run)
         self._accept(run)
         if run.over:
             self._settle(run)
@@ -174,7 +197,7 @@ class MapRuns:
             self._finish(run)
 
     def _soon(self, run: MapRun) -> None:
-        """Advance in the next turn, once for all that has happened in this one."""
+        """Advance in the next turn, once for all that has happened in this one. From any thread."""
         if not run.soon:
             run.soon = True
             self._host.later(partial(self._advance, run))
@@ -223,15 +246,22 @@ class MapRuns:
 
     def _start_some(self, run: MapRun) -> None:
         limit = min(run.row.max_concurrency or MOST_CHILDREN, MOST_CHILDREN)
+        if run.parcel is not None:
+            limit = MOST_SENT
         while run.waiting and len(run.running) < limit:
             self._start(run, run.waiting[0])
             run.waiting.popleft()
 
     def _start(self, run: MapRun, waiting: Waiting) -> None:
         """Begin a child, go on with it, or take it up again. Raises StoreError."""
-        if not run.express and waiting.status != PENDING:
+        if run.parcel is not None:
+            self._whole.begin(run, waiting)
+        elif not run.express and waiting.status != PENDING:
             self._go_on(run, waiting)
-            return
+        else:
+            self._start_here(run, waiting)
+
+    def _start_here(self, run: MapRun, waiting: Waiting) -> None:
         row = child_row(run, waiting.number, waiting.input, self._clock.now())
         earlier = self._host.live.get(row.arn)
         if earlier is not None:  # an answer to its attempts would be taken for one to the new child's
@@ -239,17 +269,50 @@ class MapRuns:
             earlier.gone.append(partial(self._unhold, run, waiting))
             return
         parent = run.parent
-        context = distributed.constants(parent.machine.run, run.row.arn, waiting.number, express=run.express)
-        live = Live(
-            row,
-            Machine.of(run.definition, self._chance, parent.machine.has_activity),
-            parent.codes,
-            parent.directory,
-            script=parent.script,
-            kept=not run.express,
-        )
+        constants = distributed.constants(parent.machine.run, run.row.arn, express=run.express)
+        live = self._live(run, row, Machine.of(run.definition, self._chance, parent.machine.has_activity))
         self._hear(run, waiting.number, run.begin(waiting, live))
-        self._host.admit(live, facts.Start(waiting.input, context))
+        self._host.admit(live, facts.Start(waiting.input, distributed.named(constants, row.arn)))
+
+    def _live(self, run: MapRun, row: ExecutionRow, machine: Machine) -> Live:
+        parent = run.parent
+        return Live(row, machine, parent.codes, parent.directory, script=parent.script, kept=not run.express)
+
+    def _heed(self, run: MapRun) -> None:
+        """Take in what the pool has answered. Raises StoreError."""
+        while run.answers:
+            number, outcome = run.answers[0]
+            child = run.running.get(number)
+            if child is not None and child.live is None and child.job == outcome.attempt:
+                self._take_answer(run, number, child, outcome)
+            run.answers.popleft()
+
+    def _take_answer(self, run: MapRun, number: int, child: Child, outcome: Outcome) -> None:
+        if isinstance(outcome.output, Ending):
+            run.ended.append(Ended(number, child, outcome.output, outcome.artifacts))
+        elif isinstance(outcome.output, HandedBack):
+            self._take_over(run, number, child, outcome.output, outcome.artifacts)
+        elif run.over:
+            run.ended.append(self._aborted(number, child))
+        else:  # the pool could not do it
+            run.take_back(number)
+            self._start_here(run, child.waiting)
+            self._whole.limit(run)
+
+    def _take_over(
+        self, run: MapRun, number: int, child: Child, back: HandedBack, made: Sequence[Artifact]
+    ) -> None:
+        """A child goes on in the engine. Raises StoreError."""
+        steps, has_activity = [decode(back.records)], run.parent.machine.has_activity
+        machine = Machine.rebuilt(run.definition, self._chance, steps, has_activity)
+        live = self._live(run, child_row(run, number, child.waiting.input, machine.run.started_at), machine)
+        live.made += made
+        self._known.add(made)
+        self._hear(run, number, run.go_on_here(number, live))
+        self._whole.limit(run)
+        self._host.take_in(live, stop=run.over)
+        if run.over:
+            self._host.put(live.row.arn, Arrival(facts.Stop()))
 
     def _unhold(self, run: MapRun, waiting: Waiting) -> None:
         run.held -= 1
@@ -280,6 +343,7 @@ class MapRuns:
     def _hear(self, run: MapRun, index: int, child: Child) -> None:
         """Hear how the child ends. A redrive that is refused has not even been started."""
         live = child.live
+        assert live is not None
         live.ended.add_done_callback(lambda ended: self._ended(run, index, child, ended))
         if child.before not in (PENDING, RUNNING):
             live.started.add_done_callback(lambda started: self._refused(run, index, child, started))
@@ -295,12 +359,14 @@ class MapRuns:
         if error is not None:
             self._host.later(partial(self._lost, run, index, child, error))
             return
-        self._count(run, index, child, closing(child.live.machine.run))
+        assert child.live is not None
+        self._count(run, index, child, child.live, closing(child.live.machine.run))
         self._soon(run)
 
-    def _count(self, run: MapRun, index: int, child: Child, end: Closing) -> None:
+    def _count(self, run: MapRun, index: int, child: Child, live: Live, end: Closing) -> None:
         if run.express:
-            run.ended.append(Ended(index, child, result(child.live.row, end)))
+            ending = Ending(end.status, end.output, end.error, end.cause, live.row.started_at, end.stopped_at)
+            run.ended.append(Ended(index, child, ending, live.made))
         else:
             run.end(index, child, end.status)
 
@@ -311,17 +377,22 @@ class MapRuns:
                 run.accept()
             text = batch(run.accepted, run.row.redrive_count)
             now = self._clock.now()
-            rows = [artifact_row(artifact, now) for artifact in made(run.accepted)]
-            if not self._store.put_map_part(run.row.arn, "batch", run.batches, text, rows):
+            rows = [artifact_row(artifact, now) for each in run.accepted for artifact in each.made]
+            if not self._store.put_map_part(run.row.arn, "batch", run.ends.batches, text, rows):
                 self._collide(run)
                 return
+            here = run.here
             run.count_accepted()
+            if run.here != here:
+                self._whole.limit(run)
 
     def _lost(self, run: MapRun, index: int, child: Child, error: BaseException) -> None:
         """A child that this engine has lost: it ended as another process says, or cannot go on. Raises StoreError."""
         if run.running.get(index) is not child or self._runs.get(run.row.arn) is not run:
             return
-        row = self._store.execution(child.live.row.arn) if child.live.kept else None
+        live = child.live
+        assert live is not None
+        row = self._store.execution(live.row.arn) if live.kept else None
         if row is not None and row.status == RUNNING and isinstance(error, AlreadyExists):
             parent = self._store.execution(run.row.execution)
             if parent is None or parent.steps > run.parent.step:
@@ -333,18 +404,15 @@ class MapRuns:
         end = Closing("FAILED", None, "States.Runtime", str(error), self._clock.now())
         if row is not None and row.status != RUNNING:
             end = Closing(row.status, row.output, row.error, row.cause, row.stopped_at)
-            if child.before not in (PENDING, RUNNING) and row.redrive_count == child.live.row.redrive_count:
+            if child.before not in (PENDING, RUNNING) and row.redrive_count == live.row.redrive_count:
                 run.tally.add(STUCK, child.items)
-        self._count(run, index, child, end)
+        self._count(run, index, child, live, end)
         self._advance(run)
 
     # --- the end
 
     def _finish(self, run: MapRun) -> None:
         run.over = True
-        if run.express and not exports(run):
-            self._answer(run, written(self._store, run))
-            return
 
         def write() -> None:
             try:
@@ -369,7 +437,7 @@ class MapRuns:
     def _export(self, run: MapRun, end: facts.TaskFailed) -> None:
         """Write the results of a run that has failed, too; whatever becomes of that, it has failed."""
         run.last = _nothing  # not twice
-        pending = [each for each in run.waiting if each.status == PENDING]
+        pending = [] if run.express else [each for each in run.waiting if each.status == PENDING]
         rows = [child_row(run, each.number, each.input, run.row.started_at) for each in pending]
 
         def write() -> None:
@@ -385,13 +453,30 @@ class MapRuns:
             run.chunks.close()
         if run.last is None:
             run.left = [] if run.express else run.unreached()
-            for child in run.running.values():
-                self._host.put(child.live.row.arn, Arrival(facts.Stop()))
+            self._stop(run)
         run.over, run.last = True, last
         if run.running or run.left or run.ended or run.accepted:
             self._soon(run)
         else:
             last()
+
+    def _stop(self, run: MapRun) -> None:
+        """Tell all children to stop that run. Of those that wait in the pool, as many were said to run as may."""
+        waited = []
+        for number, child in run.running.items():
+            if child.live is not None:
+                self._host.put(child.live.row.arn, Arrival(facts.Stop()))
+            elif self._whole.cancel(run, number, child):
+                waited.append((number, child))
+        most = run.row.max_concurrency or len(run.running)
+        aborted = max(0, most - len(run.running) + len(waited))
+        run.ended += [self._aborted(number, child) for number, child in waited[:aborted]]
+        for number, _ in waited[aborted:]:
+            run.take_back(number)
+
+    def _aborted(self, number: int, child: Child) -> Ended:
+        now = self._clock.now()
+        return Ended(number, child, Ending("ABORTED", None, None, None, now, now), ())
 
     def _settle(self, run: MapRun) -> None:
         """The run is being ended: stop what was not at work here, and look whether all have ended.
@@ -452,7 +537,10 @@ class MapRuns:
         if not run.reading:
             run.chunks.close()
         running, run.running = run.running, {}
-        for child in running.values():
+        for number, child in running.items():
+            if child.live is None:
+                self._whole.cancel(run, number, child)
+                continue
             error = AlreadyExists(f"execution {child.live.row.arn} is another engine's, with its Map Run")
             self._host.drop(child.live, error)
 

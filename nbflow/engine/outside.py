@@ -12,9 +12,8 @@ import msgspec
 
 from nbflow.engine.clock import Clock
 from nbflow.engine.live import Arrival, Live
-from nbflow.engine.rows import spelt
 from nbflow.language.integrations import integration
-from nbflow.language.paths import compact
+from nbflow.language.paths import compact, spelt
 from nbflow.machine import facts, orders
 from nbflow.machine.retries import DATA_LIMIT
 from nbflow.store.port import Store

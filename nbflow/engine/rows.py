@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Final, overload
+from typing import Final
 
 from nbflow.artifacts.shelf import Artifact
-from nbflow.language.paths import compact
+from nbflow.language.paths import compact, spelt
 from nbflow.language.values import Json
 from nbflow.machine.run import Run
 from nbflow.store.rows import ArtifactRow, Closing, CodeRow, ExecutionRow, Redriving
@@ -26,17 +26,6 @@ def redriving(run: Run, row: ExecutionRow) -> Redriving:
     return Redriving(
         run.redrives, run.redriven_at, row.redrive_tokens, row.bindings, row.owner, row.directory
     )
-
-
-@overload
-def spelt(text: str) -> str: ...
-@overload
-def spelt(text: None) -> None: ...
-@overload
-def spelt(text: str | None) -> str | None: ...
-def spelt(text: str | None) -> str | None:
-    """Text that a database takes: a lone surrogate, which UTF-8 does not have, as JSON escapes it."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def artifact_row(artifact: Artifact, now: float) -> ArtifactRow:

@@ -18,6 +18,7 @@ from nbflow.engine.bus import Bus
 from nbflow.engine.clock import Clock
 from nbflow.engine.decide import decide
 from nbflow.engine.hands import Hands, Over
+from nbflow.engine.known import KnownArtifacts
 from nbflow.engine.lease import Lease
 from nbflow.engine.live import AlreadyExists, Arrival, Decided, EngineError, Live, Owed, tokens_of
 from nbflow.engine.map_runs import MapRuns, Spawn
@@ -77,8 +78,11 @@ class Turns:
         self._timers: list[tuple[float, str]] = []
         self.outside = Outside(store, clock, lease.row.id)
         self.sleepers = Sleepers(store, clock, lease.row.id)
-        self.map_runs = MapRuns(store, shelf, clock, chance, self, spawn)
-        self.hands = Hands(store, shelf, ordinary, scattered, clock, self.map_runs, self.put, over)
+        self._known = KnownArtifacts(store)
+        self.map_runs = MapRuns(store, shelf, scattered, self._known, clock, chance, self, spawn)
+        self.hands = Hands(
+            store, shelf, ordinary, scattered, clock, self.map_runs, self._known, self.put, over
+        )
         self.astray: set[str] = set()
         """Executions that were dropped when somebody had, perhaps, written a step: they may be this engine's."""
         self._later: deque[Callable[[], None]] = deque()
@@ -383,7 +387,7 @@ class Turns:
         self._unheard |= dict.fromkeys(live.unheard, live.step)
         live.unheard.clear()
         if made is not None:
-            self.hands.know(made.artifacts)
+            self._known.add(made.artifacts)
             if not live.kept:
                 live.made += made.artifacts
             if made.wake is not None:

@@ -13,7 +13,7 @@ import json
 import re
 from functools import lru_cache
 from types import NoneType
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, overload
 
 from nbflow.language.values import ABSENT, Absent, Failure, Json, Scope
 
@@ -52,7 +52,22 @@ class Reference(NamedTuple):
 
 def compact(value: Json) -> str:
     """The JSON text of a value as AWS prints it in messages: no blanks, and characters as they are."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=dict)  # the context object
+    return _COMPACT(value)
+
+
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=dict).encode
+"""``default``: the context object is read-only mappings. Made once: json.dumps would make an encoder at each call."""
+
+
+@overload
+def spelt(text: str) -> str: ...
+@overload
+def spelt(text: None) -> None: ...
+@overload
+def spelt(text: str | None) -> str | None: ...
+def spelt(text: str | None) -> str | None:
+    """Text that a database takes: a lone surrogate, which UTF-8 does not have, as JSON escapes it."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def kind(value: Json) -> str:

@@ -237,15 +237,20 @@ def child(map_run: str, index: int, *, express: bool) -> Child:
     return Child(name, arn, map_state.replace(":mapRun:", ":stateMachine:", 1))
 
 
-def constants(parent: Run, map_run: str, index: int, *, express: bool) -> dict[str, Json]:
-    """The members of a child's context object that do not change."""
-    named = child(map_run, index, express=express)
+def constants(parent: Run, map_run: str, *, express: bool) -> dict[str, Json]:
+    """The members of the children's context object that do not change, but for those of the one (:func:`named`)."""
+    machine_arn = child(map_run, 0, express=express).machine_arn
     return {
-        "Execution": {**parent.context.get("Execution", {}), "Id": named.arn, "Name": named.name},
-        "StateMachine": {"Id": named.machine_arn, "Name": named.machine_arn.rpartition(":")[2]},
+        "Execution": parent.context.get("Execution", {}),
+        "StateMachine": {"Id": machine_arn, "Name": machine_arn.rpartition(":")[2]},
         "Express": express,
         MAP_RUN: map_run,
     }
+
+
+def named(context: Mapping[str, Json], arn: str) -> dict[str, Json]:
+    """Those members of the child that has this ARN."""
+    return {**context, "Execution": {**context["Execution"], "Id": arn, "Name": arn.rpartition(":")[2]}}
 
 
 def select(order: orders.RunMap, index: int, item: Item, now: float, chance: Chance) -> Json | Failure:

@@ -13,6 +13,7 @@ from typing import Any
 from nbflow.pools.heard import teller
 from nbflow.pools.locality import look_again, make_room
 from nbflow.tasks.capture import routed
+from nbflow.tasks.child import plan
 from nbflow.tasks.importing import importable_for
 from nbflow.tasks.job import Job, Outcome
 from nbflow.tasks.perform import perform
@@ -40,6 +41,8 @@ def perform_chunk(chunk: bytes, expendable: bool = False, topic: str = "") -> by
     answers, here = [], ""
     if worker is not None:
         make_room(worker)
+    if code.kind == "express":
+        plan(code.content)  # now: it is no item's time
     with routed(), nullcontext() if worker is None else _heeding(worker, keys, expendable):
         for job in jobs:
             if own and job.directory != here:

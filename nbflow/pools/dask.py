@@ -419,14 +419,14 @@ class DaskPool:
         return flight
 
     def _note_pace(self, flight: _Flight, outcomes: Sequence[Outcome]) -> None:
-        """The mean of old and new: it follows a change of pace, and one slow job does not decide."""
-        lane = flight.lane(self._lanes)
-        mean = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
-        lane.seconds = mean if lane.seconds is None else (lane.seconds + mean) / 2
+        seconds = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
+        self._lanes.learn(flight.lane(self._lanes), flight.entries[0].job.code, seconds)
 
 
 def _chunks(lane: Lane, room: int, ahead: float) -> list[list[Entry]]:
     """What is sent now of a lane. Where there is no worker, something is sent too: an adaptive cluster begins so."""
+    if not lane.free:
+        return []
     sizes = chunk_sizes(len(lane.waiting), lane.under_way, lane.seconds, lane.width(max(1, room)), ahead)
     if lane.most:
         sizes = sizes[: max(0, lane.most - lane.runs)]

@@ -41,7 +41,7 @@ class Lane:
     runs: int = 0
     """What does those jobs: threads or chunks."""
     most: int = 0
-    """Runs at once; 0: as many as there is room for."""
+    """Runs at once; 0: as many as there is room for; -1: none begins."""
     asked: int = 0
     """The ``concurrency`` of the code that came last."""
     seconds: float | None = None
@@ -59,7 +59,7 @@ class Lane:
 
     def width(self, room: int) -> int:
         """How many runs there may be at once, where there is room for so many."""
-        return min(room, self.most) if self.most else room
+        return min(room, max(0, self.most)) if self.most else room
 
     def take(self, count: int = 1) -> list[Entry]:
         """A run of at most so many jobs begins: those that wait longest, of one code. They wait no more."""
@@ -101,6 +101,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
+        self._paces: dict[str, float] = {}
+        """Seconds that one job takes, by the ``kin`` of its code."""
         self._line: OrderedDict[str, Lane] = OrderedDict()
         """Lanes in which something may wait: first, whose turn it is."""
 
@@ -114,11 +116,19 @@ class Lanes:
     def add(self, job: Job, answer: Answer) -> None:
         """A job comes. If its code says another ``concurrency`` than the one before, that is the limit now."""
         lane = self[job.code.sha256]
+        if lane.seconds is None:
+            lane.seconds = self._paces.get(job.code.kin)
         if job.code.concurrency != lane.asked:
             lane.asked = lane.most = job.code.concurrency
         entry = Entry(job, answer)
         lane.waiting[entry.key] = entry
         self._line.setdefault(lane.sha256, lane)
+
+    def learn(self, lane: Lane, code: Code, seconds: float) -> None:
+        """So long took a job. The mean of old and new follows a change, and one slow job does not decide."""
+        lane.seconds = seconds if lane.seconds is None else (lane.seconds + seconds) / 2
+        if code.kin:
+            self._paces[code.kin] = lane.seconds
 
     def give_up(self, key: Key) -> bool:
         """Whether the job was waiting; it does not any more."""

@@ -25,7 +25,7 @@ class Pool(Protocol):
         ...
 
     def limit(self, sha256: str, most: int) -> None:
-        """From now on do at most so many jobs of this code at once; 0: as many as there is room for.
+        """From now on do at most so many jobs of this code at once; 0: as many as there is room for; -1: begin none.
 
         It holds in this pool, over all executions, until it is said otherwise; what has begun goes on. At first it is
         the code's ``concurrency``. Jobs that travel together to a worker, and are done one after the other, count as

@@ -11,10 +11,9 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from nbflow.engine.rows import spelt
 from nbflow.errors import NbflowError
 from nbflow.language.integrations import integration
-from nbflow.language.paths import compact
+from nbflow.language.paths import compact, spelt
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.pools.port import Answer

@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from nbflow.artifacts.shelf import Artifact, Shelf
 from nbflow.language.values import Json
 
-Kind: TypeAlias = Literal["function", "notebook", "nested"]
-"""nested: another execution, which the front desk starts; its name is the Resource, and it has no content."""
+Kind: TypeAlias = Literal["function", "notebook", "nested", "express"]
+"""nested: another execution, which the front desk starts; its name is the Resource, and it has no content. express: a
+child of a Map Run, which is done whole (:mod:`nbflow.tasks.child`)."""
 Place: TypeAlias = Literal["", "dask", "local"]
 
 
@@ -42,6 +43,8 @@ class Code:
     """How many attempts may be under way at once, over all executions of an engine; 0: as many as there is room for."""
     python: str = ""
     """A function: the version of Python that has pickled it, such as 3.11. Another cannot read its byte code."""
+    kin: str = ""
+    """Codes that do the same have the same, where their contents differ: how long one takes, is known of all."""
 
 
 class Job(NamedTuple):

@@ -13,13 +13,14 @@ from typing import Final, NamedTuple
 from nbflow.artifacts.shelf import Artifact
 from nbflow.artifacts.values import pack
 from nbflow.errors import Fail, NbflowError
+from nbflow.language.paths import spelt
 from nbflow.language.values import Json
-from nbflow.tasks import function, notebook
+from nbflow.tasks import child, function, notebook
 from nbflow.tasks.capture import captured
 from nbflow.tasks.heard import Hear, Speaker
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.lambdas import enveloped
-from nbflow.tasks.stopping import stoppable
+from nbflow.tasks.stopping import Stopped, stoppable
 
 LONGEST_CAUSE: Final = 32_768
 """Characters (AWS API reference, "SendTaskFailure": cause)."""
@@ -28,17 +29,17 @@ LONGEST_ERROR: Final = 256
 """Characters (AWS API reference, "SendTaskFailure": error)."""
 
 
-def perform(job: Job, hear: Hear | None = None) -> Outcome:
-    """Do the job here and now. ``hear`` is told what it says meanwhile."""
+def perform(job: Job, hear: Hear | None = None, now: Callable[[], float] = time.time) -> Outcome:
+    """Do the job here and now. ``hear`` is told what it says meanwhile; ``now`` is in seconds since the epoch."""
     speaker = None if hear is None else Speaker(job.execution, job.attempt, hear)
     begun = time.perf_counter()
     output, error, cause, artifacts = None, None, None, list[Artifact]()
-    key, do = (job.execution, job.attempt), partial(_DO[job.code.kind], job)
+    key, do = (job.execution, job.attempt), partial(_DO[job.code.kind], job, now)
     with captured(speaker) as log:
         if speaker is not None:
             speaker.buffer = log
         try:
-            output, artifacts = stoppable(key, do, interruptible=job.code.kind == "function")
+            output, artifacts = stoppable(key, do, interruptible=job.code.kind != "notebook")
         except BaseException as raised:  # noqa: BLE001  # sys.exit() and KeyboardInterrupt of a task are its failures too
             error, cause, artifacts = failure(raised, job.expected)
     if speaker is not None:
@@ -55,7 +56,7 @@ def perform(job: Job, hear: Hear | None = None) -> Outcome:
     )
 
 
-def _function(job: Job) -> tuple[Json, list[Artifact]]:
+def _function(job: Job, now: Callable[[], float]) -> tuple[Json, list[Artifact]]:
     output, artifacts = pack(function.call(job), job.shelf)
     if job.code.returns:
         _check(output, job.code)
@@ -95,14 +96,31 @@ _MEANS: Final = {
 }
 
 
-def _notebook(job: Job) -> tuple[Json, list[Artifact]]:
+def _notebook(job: Job, now: Callable[[], float]) -> tuple[Json, list[Artifact]]:
     output, artifacts = notebook.run(job)
     return enveloped(output) if job.enveloped else output, artifacts
 
 
-_DO: Final[Mapping[str, Callable[[Job], tuple[Json, list[Artifact]]]]] = {
+def _express(job: Job, now: Callable[[], float]) -> tuple[Json, list[Artifact]]:
+    return child.run(job, partial(_attempted, now=now), now)
+
+
+def _attempted(job: Job, now: Callable[[], float]) -> Outcome:
+    """An attempt within a child: what it prints is the child's, and it is stopped with it. Raises Stopped."""
+    output, error, cause, artifacts = None, None, None, list[Artifact]()
+    try:
+        output, artifacts = _DO[job.code.kind](job, now)
+    except Stopped:
+        raise
+    except BaseException as raised:  # noqa: BLE001  # as in perform
+        error, cause, artifacts = failure(raised, job.expected)
+    return Outcome(job.execution, job.attempt, output, error, cause, tuple(artifacts))
+
+
+_DO: Final[Mapping[str, Callable[[Job, Callable[[], float]], tuple[Json, list[Artifact]]]]] = {
     "function": _function,
     "notebook": _notebook,
+    "express": _express,
 }
 
 
@@ -128,9 +146,9 @@ def failure(raised: BaseException, expected: Sequence[str] = ()) -> Failed:
         names = [_class_name(kind) for kind in type(raised).__mro__]
         own, stack, artifacts = raised.error if isinstance(raised, Fail) else names[0], _stack(raised), []
         name = next((each for each in names if each in expected), own)
-    name = _spelt_out(name)
-    if isinstance(raised, Fail) and name == _spelt_out(own):
-        return Failed(name[:LONGEST_ERROR], _cut(_spelt_out(raised.cause), LONGEST_CAUSE), [])
+    name = spelt(name)
+    if isinstance(raised, Fail) and name == spelt(own):
+        return Failed(name[:LONGEST_ERROR], _cut(spelt(raised.cause), LONGEST_CAUSE), [])
     return Failed(name[:LONGEST_ERROR], _cause(_message(raised), own[:LONGEST_ERROR], stack), artifacts)
 
 
@@ -191,9 +209,4 @@ def _cut(text: str, room: int) -> str:
 
 def _json(value: Json) -> str:
     """JSON text that can be encoded."""
-    return _spelt_out(json.dumps(value, ensure_ascii=False))
-
-
-def _spelt_out(text: str) -> str:
-    """The text with its lone surrogates, which UTF-8 does not have, spelt out."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return spelt(json.dumps(value, ensure_ascii=False))

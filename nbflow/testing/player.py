@@ -181,12 +181,15 @@ class Player:
     def _begin_map(self, order: orders.RunMap) -> None:
         definition = processor(self._source, order.name)
         machine = parse(definition)
+        run, express = order.plan.arn, order.state.item_processor.processor_config.execution_type == "EXPRESS"
+        constants = distributed.constants(self.run, run, express=express)
 
         def begin(index: int, input: Json) -> Player:
             child = Player(machine, definition, self._world)
             self.children.setdefault(order.name, []).append(child)
-            express = order.state.item_processor.processor_config.execution_type == "EXPRESS"
-            child.begin(input, distributed.constants(self.run, order.plan.arn, index, express=express))
+            child.begin(
+                input, distributed.named(constants, distributed.child(run, index, express=express).arn)
+            )
             return child
 
         try:

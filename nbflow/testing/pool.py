@@ -1,15 +1,22 @@
 """A pool without threads: jobs are done in the caller's thread, at once or when the test says so."""
 
+import time
+from collections.abc import Callable
+
 from nbflow.pools.port import Answer
 from nbflow.tasks.job import Job, Outcome
 from nbflow.tasks.perform import perform
 
 
 class ScriptedPool:
-    """Does each job when it is submitted, or, with ``hold=True``, keeps it in ``held`` until ``release``."""
+    """Does each job when it is submitted, or, with ``hold=True``, keeps it in ``held`` until ``release``.
 
-    def __init__(self, hold: bool = False) -> None:
+    ``now`` is the time for the jobs, in seconds since the epoch.
+    """
+
+    def __init__(self, hold: bool = False, now: Callable[[], float] = time.time) -> None:
         self.hold = hold
+        self.now = now
         self.held: list[tuple[Job, Answer]] = []
         self.done: list[Job] = []
         self.limits: dict[str, int] = {}
@@ -24,7 +31,7 @@ class ScriptedPool:
         """Do the job that waits longest and answer it (with ``outcome``, if one is given, in place of doing it)."""
         job, answer = self.held.pop(0)
         self.done.append(job)
-        answer(outcome or perform(job))
+        answer(outcome or perform(job, now=self.now))
 
     def cancel(self, execution: str, attempt: int) -> bool:
         before = len(self.held)

@@ -22,6 +22,7 @@ from typing import Final
 
 import psutil
 
+from nbflow.engine.ends import Batch
 from nbflow.machine import records as r
 from nbflow.machine.history import history
 from nbflow.machine.records import decode
@@ -180,7 +181,7 @@ class Accepted:
         for run in self._store.map_runs(execution):
             while (text := self._store.map_part(run.arn, "batch", self._batches)) is not None:
                 self._batches += 1
-                yield from (number for number, _, *result in json.loads(text) if result[3] == "SUCCEEDED")
+                yield from (number for number, end in Batch.of(text).ends if end.status == "SUCCEEDED")
 
 
 # --- one run

@@ -34,7 +34,7 @@ class Desk:
     def __init__(self, folder: Path, *, hold: bool = False, seed: int = 0) -> None:
         self.store = open_store(f"sqlite:///{folder / 'nbflow.sqlite'}")
         self.clock = VirtualClock()
-        self.threads, self.dask = ScriptedPool(hold), ScriptedPool(hold)
+        self.threads, self.dask = (ScriptedPool(hold, self.clock.now) for _ in range(2))
         self.engine = Engine(
             self.store,
             Shelf(str(folder / "artifacts")),

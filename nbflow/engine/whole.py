@@ -1,0 +1,111 @@
+"""EXPRESS children that are done whole, each as one job of a pool: the engine only hears how they end.
+
+A child goes on in the engine if it must wait, or if the pool could not do it: what killed its worker is then found at
+the step that does it, whose Retry and Catch may help.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from typing import Final
+
+from nbflow.artifacts.shelf import Shelf
+from nbflow.artifacts.values import references
+from nbflow.engine.known import KnownArtifacts
+from nbflow.engine.live import Live
+from nbflow.engine.map_run import Child, MapRun, Waiting
+from nbflow.language import model
+from nbflow.language.integrations import integration, is_invocation
+from nbflow.machine import distributed
+from nbflow.pools.port import Pool
+from nbflow.tasks import child
+from nbflow.tasks.job import Code, Job, Outcome
+
+MOST_SENT: Final = 10_000
+"""Children of a run that a pool has at once. How many of them run, is the pool's business."""
+
+
+class Whole:
+    """The jobs of one engine's Map Runs. Of its thread; the pool answers from any."""
+
+    def __init__(
+        self, pool: Pool, shelf: Shelf, known: KnownArtifacts, answered: Callable[[MapRun], None]
+    ) -> None:
+        """``answered`` is told, from any thread, that a run has answers."""
+        self._pool = pool
+        self._shelf = shelf
+        self._known = known
+        self._answered = answered
+        self._numbers = count(1)
+
+    def begin(self, run: MapRun, waiting: Waiting) -> None:
+        """Do a child. Raises StoreError; then nothing has been done."""
+        assert run.parcel is not None
+        hashes = references(waiting.input)
+        job = Job(
+            execution=distributed.child(run.row.arn, waiting.number, express=True).arn,
+            attempt=-next(self._numbers),  # none of the child's own, nor one of its earlier times
+            code=run.parcel,
+            arguments=waiting.input,
+            shelf=self._shelf,
+            known=self._known.of(hashes) if hashes else {},
+            directory=run.parent.directory,
+        )
+        run.begin(waiting, None, job.attempt)
+
+        def hear(outcome: Outcome) -> None:
+            run.answers.append((waiting.number, outcome))
+            self._answered(run)
+
+        try:
+            self._pool.submit(job, hear)
+        except Exception as error:  # noqa: BLE001  # a pool that is shut down, no threads left, …
+            hear(Outcome(job.execution, job.attempt, None, type(error).__name__, str(error)))
+
+    def cancel(self, run: MapRun, number: int, child: Child) -> bool:
+        """Give a child up. True: it will not begin. False: it is told to stop, and its answer will come."""
+        return self._pool.cancel(distributed.child(run.row.arn, number, express=True).arn, child.job)
+
+    def limit(self, run: MapRun) -> None:
+        """Let as many children run as may: those that run in the engine count, too."""
+        most = run.row.max_concurrency
+        if run.parcel is not None:
+            self._pool.limit(run.parcel.sha256, max(most - run.here, 0) or -1 if most else 0)
+
+
+def parcel(live: Live, run: str, name: str, definition: str, processor: model.StateMachine) -> Code | None:
+    """What does the children of a run whole; None: they run in the engine.
+
+    ``run`` is the run's ARN, ``name`` its state's; ``definition`` is the JSON text of ``processor``.
+    """
+    if live.script is not None or distributed.has_map_run(processor):  # those are at work here
+        return None
+    codes = {resource: code for resource, code in live.codes.items() if _may_travel(code)}
+    tasks = list(_tasks(processor))
+    if not tasks or not all(_is_done_by(codes, resource) for resource in tasks):
+        return None
+    needed = codes if any(map(is_invocation, tasks)) else {resource: codes[resource] for resource in tasks}
+    return child.pin(name, definition, needed, distributed.constants(live.machine.run, run, express=True))
+
+
+def _may_travel(code: Code) -> bool:
+    """Whether it is done wherever its child is. What has limits of its own is for the pool to place."""
+    return code.kind == "function" and code.on != "local" and not (code.resources or code.concurrency)
+
+
+def _tasks(scope: model.Branch) -> Iterator[str]:
+    """The Resources of all Task states in it, and below."""
+    for state in scope.states.values():
+        if isinstance(state, model.Task):
+            yield state.resource
+        elif isinstance(state, model.Map):
+            yield from _tasks(state.item_processor)
+        elif isinstance(state, model.Parallel):
+            for branch in state.branches:
+                yield from _tasks(branch)
+
+
+def _is_done_by(codes: Mapping[str, Code], resource: str) -> bool:
+    """Whether a task of this Resource is done by one of the codes. (An invocation names it later.)"""
+    if integration(resource).has_token:
+        return False
+    return resource in codes or (is_invocation(resource) and bool(codes))

@@ -1,0 +1,244 @@
+"""A child of an EXPRESS Map Run, done whole where its job is: the machine runs here, and its tasks one after the other.
+
+So an item costs no round trip for each of its tasks. What cannot be done here (to wait for long, a task that somebody
+else ends) is handed back, as the records of what has been done: whoever asked goes on from there.
+
+The branches of a Parallel and the iterations of an inline Map take turns on the one thread: what runs at the same time
+are the children.
+"""
+
+import hashlib
+import pickle
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
+
+from nbflow.artifacts.shelf import Artifact
+from nbflow.artifacts.values import references
+from nbflow.language import model
+from nbflow.language.integrations import is_invocation
+from nbflow.language.paths import compact, spelt
+from nbflow.language.validate import parse
+from nbflow.language.values import Json
+from nbflow.machine import Machine, distributed, facts, orders
+from nbflow.machine.records import join
+from nbflow.tasks.job import Code, Job, Outcome
+from nbflow.tasks.lambdas import bound
+from nbflow.tasks.stopping import Stopped, forget, stop, stop_by, stoppable
+
+MOST_RECORDS: Final = 10_000
+"""A child that has written so many is handed back: it may never end, and others wait behind it."""
+
+_CHANCE: Final = random.SystemRandom()
+
+Attempt: TypeAlias = Callable[[Job], Outcome]
+"""Does one attempt at a task on this thread, whatever comes of it. Raises Stopped if it is told to stop."""
+
+
+class Ending(NamedTuple):
+    """How a child ended."""
+
+    status: str
+    output: str | None
+    """JSON text; None unless it succeeded."""
+    error: str | None
+    cause: str | None
+    start: float | None
+    """Seconds since the epoch; None if it had not begun."""
+    stop: float | None
+
+
+class HandedBack(NamedTuple):
+    """A child that cannot go on here."""
+
+    records: bytes
+    """What it has done: JSON text, as in a row of the journal."""
+
+
+class _Plan(NamedTuple):
+    definition: model.StateMachine
+    codes: Mapping[str, Code]
+    context: Mapping[str, Json]
+
+
+def pin(name: str, definition: str, codes: Mapping[str, Code], context: Mapping[str, Json]) -> Code:
+    """What travels with the children of one Map Run.
+
+    ``definition`` is the JSON text of the children's machine, ``codes`` do its tasks by their Resources, and
+    ``context`` are the members of the children's context object that do not change, but for their ARNs and names.
+    """
+    content = pickle.dumps((definition, dict(codes), dict(context)), pickle.HIGHEST_PROTOCOL)
+    does = "".join([definition, *(code.sha256 for code in codes.values())])
+    kin = hashlib.sha256(does.encode("utf-8", "backslashreplace")).hexdigest()
+    return Code("express", name, hashlib.sha256(content).hexdigest(), content, kin=kin)
+
+
+@lru_cache(16)
+def plan(content: bytes) -> _Plan:
+    """What the content of such a code means; it is read once."""
+    definition, codes, context = pickle.loads(content)
+    return _Plan(parse(definition), codes, context)
+
+
+def run(job: Job, attempt: Attempt, now: Callable[[], float]) -> tuple[Ending | HandedBack, list[Artifact]]:
+    """Do a child, whose ARN is the job's execution, and whose input are its arguments.
+
+    Answers how it ended, or what it has done, and the artifacts that its tasks have made. ``now`` is in seconds since
+    the epoch. Raises Stopped.
+    """
+    child = _Child(job, plan(job.code.content), attempt, now)
+    while not child.machine.run.ended:
+        if not child.go_on():
+            return HandedBack(join(child.encoded)), list(child.made.values())
+    return child.ending, list(child.made.values())
+
+
+class _Child:
+    """One child at work."""
+
+    def __init__(self, job: Job, plan: _Plan, attempt: Attempt, now: Callable[[], float]) -> None:
+        self.machine = Machine.of(plan.definition, _CHANCE)
+        self.encoded: list[bytes] = []
+        self.made: dict[str, Artifact] = {}
+        self._job = job
+        self._codes = plan.codes
+        self._attempt = attempt
+        self._now = now
+        self._owed: deque[orders.Order] = deque()
+        self._hear(facts.Start(job.arguments, distributed.named(plan.context, job.execution)))
+
+    def _hear(self, fact: facts.Fact, at: float = 0.0) -> None:
+        step = self.machine.step(fact, max(self._now(), at))
+        self.encoded += step.encoded
+        self._owed += step.orders
+
+    def go_on(self) -> bool:
+        """Do what comes next. False: that cannot be done here."""
+        if len(self.encoded) > MOST_RECORDS:
+            return False
+        if not self._owed:
+            return self._tick()
+        order = self._owed.popleft()
+        match order:
+            case orders.RunTask():
+                return self._run_task(order)
+            case orders.GoOn():
+                self._hear(facts.Continue())
+            case orders.CancelTask():  # nothing is at work beside this
+                self._hear(facts.Cancelled(order.attempt))
+            case orders.RunMap():
+                return False
+        return True
+
+    def _tick(self) -> bool:
+        due = self.machine.run.next_due
+        if due is None or due > self._now():
+            return False
+        self._hear(facts.Tick(), due)
+        return True
+
+    def _run_task(self, order: orders.RunTask) -> bool:
+        if order.attempt not in self.machine.run.attempts:
+            return True
+        code, arguments = bound(order, self._codes)
+        if code is None or order.token is not None:
+            return False
+        job = self._job._replace(
+            attempt=order.attempt,
+            code=code,
+            arguments=arguments,
+            known=self._known(arguments),
+            expected=order.expected,
+            enveloped=is_invocation(order.resource),
+        )
+        outcome = self._attempt(job) if self.machine.run.next_due is None else self._in_time(job)
+        if outcome is None:
+            return True
+        self.made.update((artifact.sha256, artifact) for artifact in outcome.artifacts)
+        if outcome.error is None:
+            self._hear(facts.TaskSucceeded(order.attempt, outcome.output))
+        else:
+            self._hear(facts.TaskFailed(order.attempt, outcome.error, outcome.cause))
+        return True
+
+    def _known(self, arguments: Json) -> Mapping[str, Artifact]:
+        """The artifacts that they refer to, and that the store knows, or will."""
+        known = {**self._job.known, **self.made}
+        return {sha: known[sha] for sha in references(arguments) if sha in known} if known else known
+
+    def _in_time(self, job: Job) -> Outcome | None:
+        """The task's outcome, while something else may become due. None: its time was over before."""
+        aside = _Aside(job, self._attempt)
+        stop_by(aside.leave)
+        try:
+            while not aside.ended(self._left):
+                self._tick()
+                if job.attempt not in self.machine.run.attempts:
+                    return None
+            return aside.outcome
+        finally:
+            stop_by(None)
+            aside.stop()
+
+    @property
+    def _left(self) -> float | None:
+        """Seconds until something is due."""
+        due = self.machine.run.next_due
+        return None if due is None else max(0.0, due - self._now())
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended."""
+        run = self.machine.run
+        output = spelt(compact(run.output)) if run.status == "SUCCEEDED" else None
+        return Ending(run.status, output, spelt(run.error), spelt(run.cause), run.started_at, run.stopped_at)
+
+
+class _Aside:
+    """An attempt on a thread of its own, since it may have to be left alone."""
+
+    def __init__(self, job: Job, attempt: Attempt) -> None:
+        self._key = job.execution, job.attempt
+        self._left = threading.Event()
+        self._lock = threading.Lock()
+        self._over = False
+        self._outcome: Outcome | None = None
+        context = copy_context()  # what it prints is the child's
+        work = threading.Thread(target=context.run, args=(self._do, job, attempt), daemon=True)
+        work.start()
+
+    def _do(self, job: Job, attempt: Attempt) -> None:
+        try:
+            self._outcome = stoppable(self._key, lambda: attempt(job))
+        except Stopped:
+            pass
+        finally:
+            with self._lock:
+                self._over = True
+                forget([self._key])
+            self.leave()
+
+    def ended(self, seconds: float | None) -> bool:
+        """Wait for so long. Whether it has ended, or is waited for no more."""
+        return self._left.wait(seconds)
+
+    def leave(self) -> None:
+        """Nobody is to wait for it any more. It waits for nothing itself."""
+        self._left.set()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Raises Stopped."""
+        if self._outcome is None:
+            raise Stopped
+        return self._outcome
+
+    def stop(self) -> None:
+        """It is told, and goes on until it hears that."""
+        with self._lock:
+            if not self._over:
+                stop([self._key])
