@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 from nbflow.artifacts.shelf import Shelf
 from nbflow.pools.lanes import Lane, Lanes
@@ -80,3 +81,23 @@ def test_what_is_given_up_does_not_begin(shelf: Shelf) -> None:
     add(lanes, shelf, code("a"), code("c"))
     assert [entry.job.code.name for entry in lanes.clear()] == ["a", "c"]
     assert order(lanes) == []
+
+
+def test_a_lane_can_rest(shelf: Shelf) -> None:
+    lanes = Lanes()
+    add(lanes, shelf, code("a"), code("a"))
+    lanes["a"].most = -1
+    assert not lanes["a"].free
+    assert lanes["a"].width(3) == 0
+    lanes["a"].most = 0
+    assert lanes["a"].free
+
+
+def test_the_pace_of_kin_is_known(shelf: Shelf) -> None:
+    lanes = Lanes()
+    one, other = (replace(code(name), kin="kin") for name in "ab")
+    add(lanes, shelf, one)
+    lanes.learn(lanes["a"], one, 4.0)
+    lanes.learn(lanes["a"], one, 2.0)
+    add(lanes, shelf, other, code("c"))
+    assert [lanes[name].seconds for name in "abc"] == [3.0, 3.0, None]

@@ -1,0 +1,252 @@
+"""EXPRESS children that a pool does whole, and how their ends are kept."""
+
+import json
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbflow.engine import ends as ends_module
+from nbflow.engine.ends import STATUSES, Batch, Endings, Ends, ends_of
+from nbflow.language.values import Json
+from nbflow.machine import facts
+from nbflow.tasks.child import Ending
+from nbflow.tasks.job import Outcome
+from tests.engine.floor import PUT, WAIT, Floor, odd
+from tests.engine.test_engine import double, task
+from tests.machine.driver import ACTIVITY, TASK
+
+RETRY: dict[str, Json] = {"Retry": [{"ErrorEquals": ["ValueError"], "IntervalSeconds": 5, "MaxAttempts": 1}]}
+KILLED = Outcome("", 0, error="Dask.KilledWorker", cause="a worker died")
+
+
+def kinds(floor: Floor) -> list[str]:
+    """Of the jobs that the Dask pool has or had."""
+    return [job.code.kind for job in [*floor.dask.done, *(job for job, _ in floor.dask.held)]]
+
+
+def killed(floor: Floor) -> None:
+    """The worker of the job that waits longest dies."""
+    job, _ = floor.dask.held[0]
+    floor.dask.release(KILLED._replace(execution=job.execution, attempt=job.attempt))
+    floor.turns()
+
+
+def test_a_child_is_one_job(floor: Floor) -> None:
+    floor.map(task(), [1, 2, 3], {"f": double}, type="EXPRESS")
+    floor.settle()
+    assert floor.output == [2, 4, 6]
+    assert kinds(floor) == ["express"] * 3
+    assert len({job.code for job in floor.dask.done}) == 1
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {**task(), "Resource": ACTIVITY},
+        {**task(), "Resource": f"{TASK[:-1]}unbound"},
+        {"Type": "Pass", "End": True},
+        WAIT,
+    ],
+)
+def test_where_a_task_is_done_elsewhere_children_run_in_the_engine(floor: Floor, inner: Json) -> None:
+    floor.map(inner, [1], {"f": double}, type="EXPRESS")
+    floor.turns()
+    assert kinds(floor) == []
+    assert sum(floor.counts["items"].values()) == 1
+
+
+def test_what_waits_goes_on_in_the_engine(floor: Floor) -> None:
+    floor.map(task("odd", **RETRY), [2, 1], {"odd": odd}, type="EXPRESS", ToleratedFailureCount=1)
+    floor.turns()
+    assert floor.counts["executions"] == {"SUCCEEDED": 1, "RUNNING": 1}
+    floor.settle()
+    assert floor.counts["executions"] == {"SUCCEEDED": 1, "FAILED": 1}
+    assert floor.output == [2]
+    assert kinds(floor) == ["express", "express", "function"]
+    assert floor.row().stopped_at == floor.row().started_at + 5
+
+
+def test_a_child_whose_worker_dies_is_begun_again_at_its_step(holding: Floor) -> None:
+    catch = [{"ErrorEquals": ["Dask.KilledWorker"], "Next": "C"}]
+    inner = {"Type": "Task", "Resource": TASK, "Catch": catch, "End": True}
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+        "StartAt": "T",
+        "States": {"T": inner, "C": {"Type": "Pass", "Result": "caught", "End": True}},
+    }
+    made = {"Type": "Map", "ItemProcessor": processor, "End": True}
+    holding.begin({"StartAt": "M", "States": {"M": made}}, [1, 2], {"f": double})
+    holding.turns()
+    killed(holding)
+    assert kinds(holding) == ["express", "express", "function"]
+    holding.dask.release()
+    killed(holding)
+    holding.settle()
+    assert holding.output == ["caught", 4]
+
+
+def test_those_in_the_engine_count_for_max_concurrency(holding: Floor) -> None:
+    holding.map(
+        task("odd", **RETRY),
+        [1, 3, 2],
+        {"odd": odd},
+        type="EXPRESS",
+        MaxConcurrency=2,
+        ToleratedFailureCount=2,
+    )
+    holding.turns()
+    [sha] = {job.code.sha256 for job, _ in holding.dask.held}
+    limits = [holding.dask.limits[sha]]
+    for _ in range(2):
+        holding.dask.release()
+        holding.turns()
+        limits.append(holding.dask.limits[sha])
+    assert limits == [2, 1, -1]  # both wait for their retry
+    holding.dask.hold = False
+    holding.dask.release()
+    holding.settle()
+    assert holding.dask.limits[sha] == 2
+    assert holding.output == [2]
+
+
+def test_another_limit_is_heeded(holding: Floor) -> None:
+    holding.map(task(), [1, 2, 3], {"f": double}, type="EXPRESS", MaxConcurrency=1)
+    holding.turns()
+    assert holding.counts["items"] == {"RUNNING": 1, "PENDING": 2}
+    holding.store.limit_map_run(holding.map_run.arn, max_concurrency=2)
+    holding.engine.heed()
+    holding.turns()
+    assert list(holding.dask.limits.values()) == [2]
+    assert holding.counts["items"] == {"RUNNING": 2, "PENDING": 1}
+
+
+def test_artifacts_travel_with_a_child_that_is_handed_back(floor: Floor) -> None:
+    def frame(n: int) -> pd.DataFrame:
+        return pd.DataFrame({"n": range(n)})
+
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+        "StartAt": "A",
+        "States": {
+            "A": {**task("frame"), "Next": "W"},
+            "W": {"Type": "Wait", "Seconds": 3, "Next": "B"},
+            "B": task("len"),
+        },
+    }
+    del processor["States"]["A"]["End"]  # type: ignore[index]
+    made = {"Type": "Map", "ItemProcessor": processor, "End": True}
+    floor.begin({"StartAt": "M", "States": {"M": made}}, [5, 6], {"frame": frame, "len": len})
+    floor.settle()
+    assert floor.output == [5, 6]
+
+
+def test_a_late_answer_is_nobodys(holding: Floor) -> None:
+    """A child that was given up may still be at work when the run is redriven: it does not end the new one."""
+    holding.map(task(), [1], {"f": double}, type="EXPRESS")
+    holding.turns()
+    [(old, answer)] = holding.dask.held
+    holding.engine.post(holding.arn, facts.Stop())
+    holding.settle()
+    assert holding.counts["executions"] == {"ABORTED": 1}
+    assert holding.row().status == "ABORTED"
+    answer(Outcome(old.execution, old.attempt, Ending("SUCCEEDED", "7", None, None, 0.0, 0.0)))
+    holding.turns()
+    assert holding.counts["executions"] == {"ABORTED": 1}
+
+
+def test_children_that_run_answer_when_they_are_stopped(
+    holding: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding.map(task(), [1, 2, 3], {"f": double}, type="EXPRESS")
+    holding.turns()
+    monkeypatch.setattr(holding.dask, "cancel", lambda execution, attempt: False)
+    holding.engine.post(holding.arn, facts.Stop())
+    holding.turns()
+    assert holding.map_run.status == "RUNNING"
+    killed(holding)
+    holding.dask.release()
+    holding.dask.release()
+    holding.settle()
+    assert holding.counts["executions"] == {"ABORTED": 1, "SUCCEEDED": 2}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_results_have_their_inputs(floor: Floor, kept: bool) -> None:
+    """Those of the children that were not begun, too."""
+    more: dict[str, Json] = {"ItemSelector": {"n.$": "$$.Map.Item.Value"}} if kept else {}
+    inner = {**task("odd"), **({"InputPath": "$.n"} if kept else {})}
+    writer = {
+        "Resource": PUT,
+        "Parameters": {"Uri": str(floor.folder / "out")},
+        "WriterConfig": {"OutputType": "JSONL"},
+    }
+    floor.map(
+        inner, [2, 1, 4], {"odd": odd}, type="EXPRESS", ResultWriter=writer, ToleratedFailureCount=1, **more
+    )
+    floor.settle()
+    found = [
+        json.loads(line)
+        for file in floor.folder.glob("out/*/*.jsonl")
+        for line in file.read_text().splitlines()
+    ]
+    inputs = {each["Status"]: json.loads(each["Input"]) for each in found if each["Status"] != "SUCCEEDED"}
+    assert inputs == {"FAILED": {"n": 1} if kept else 1}
+    assert sorted(json.loads(each["Output"]) for each in found if "Output" in each) == [2, 4]
+
+
+# --- the ends
+
+
+endings = st.builds(
+    Ending,
+    st.sampled_from(STATUSES[1:]),
+    st.none() | st.text().map(json.dumps),
+    st.none() | st.text(),
+    st.none() | st.text(),
+    st.none() | st.floats(0, 1e10),
+    st.floats(0, 1e10),
+)
+
+
+@given(st.integers(0, 1000), st.lists(st.tuples(st.integers(0, 10**6), endings)))
+def test_a_batch_is_read_as_it_was_written(redrives: int, found: list[tuple[int, Ending]]) -> None:
+    assert Batch.of(Batch(redrives, found).text) == Batch(redrives, found)
+
+
+def test_a_batch_of_the_first_form_is_read() -> None:
+    result = ["arn", "name", "machine", "FAILED", "", None, "E", "why", 1.0, 2.0, 0]
+    old = json.dumps([[7, 1, *result]])
+    assert Batch.of(old) == Batch(1, [(7, Ending("FAILED", None, "E", "why", 1.0, 2.0))])
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 300), st.sampled_from(STATUSES[1:])), max_size=8))
+def test_a_later_batch_knows_better(batches: list[dict[int, str]]) -> None:
+    ends, model = Ends(), dict[int, tuple[str, int]]()
+    for number, batch in enumerate(batches):
+        ends.add(number * 2, iter(batch.items()))
+        model |= {child: (status, number) for child, status in batch.items()}
+    assert ends.batches == len(batches)
+    assert list(ends) == sorted(model)
+    for child in range(310):
+        status, batch_number = model.get(child, (None, None))
+        assert ends.status(child) == status
+        if batch_number is not None:
+            assert (ends.batch(child), ends.redrives(child)) == (batch_number, batch_number * 2)
+
+
+def test_ends_are_read_from_the_store_with_few_at_hand(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ends_module, "MOST_CHARACTERS", 300)
+    floor.map(WAIT, [1], type="EXPRESS")
+    floor.turns()
+    run = floor.map_run
+    found = {number: Ending("SUCCEEDED", str(number), None, None, 0.0, 1.0) for number in range(20)}
+    for batch, first in enumerate(range(0, 20, 4)):
+        some = [(number, found[number]) for number in range(first, first + 4)]
+        assert floor.store.put_map_part(run.arn, "batch", batch, Batch(0, some).text)
+    ends = ends_of(floor.store, run.arn)
+    read = Endings(floor.store, run.arn, ends)
+    assert [read[number] for number in ends] == list(found.values())
+    assert 1 <= len(read._read) < 5
+    assert read[0] == found[0]
