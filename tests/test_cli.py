@@ -179,6 +179,38 @@ def test_what_a_file_connects_to_stays_unless_the_command_names_a_store(shell: S
     assert (folder / "named.sqlite").exists()
 
 
+MAP = """
+import sys
+
+import nbflow as nf
+
+
+@nf.task(on="dask")
+def double(number):
+    return [number * 2, "distributed" in sys.modules]
+
+
+@nf.flow
+def doubled(count: int):
+    return [double(number) for number in range(count)]
+"""
+
+
+def test_on_threads_only_dask_is_not_even_imported(folder: Path) -> None:
+    (folder / "scattered.py").write_text(MAP)
+    command = [sys.executable, "-m", "nbflow.cli"]
+
+    def shell(*arguments: str) -> Any:
+        done = subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+    run = ["run", "scattered.py", "-q", "--pool", "threads", "--name", "monday", "-i", '{"count": 2}']
+    assert shell(*run) == [[0, False], [2, False]]
+    fork = ["fork", "monday", "--at", "double", "--tasks", "scattered.py", "-q", "--pool", "threads"]
+    assert shell(*fork) == [[0, False], [2, False]]
+
+
 @dataclass(frozen=True)
 class Wrong:
     id: str
@@ -201,6 +233,9 @@ WRONG = [
     Wrong("input is no JSON", ["run", "flows.py:good", "-i", "{bad"], "--input: this is no JSON: Expecting property name enclosed in double quotes at line 1 column 2 (it is {bad)"),
     Wrong("input is NaN", ["run", "flows.py:good", "-i", "NaN"], "NaN is no JSON number"),
     Wrong("no input file", ["run", "flows.py:good", "-i", "@nope.json"], "--input: nope.json: No such file or directory"),
+    Wrong("no such pool", ["run", "flows.py:good", "--pool", "foo"], "'foo' is not one of 'dask', 'threads'"),
+    Wrong("threads and Dask", ["run", "flows.py:good", "--pool", "threads", "--dask", "tcp://a:1"], "--pool threads uses no Dask: leave it out, or --dask tcp://a:1"),
+    Wrong("Dask and threads", ["server", "--dask", "tcp://a:1", "--pool", "threads"], "--pool threads uses no Dask: leave it out, or --dask tcp://a:1"),
     Wrong("status", ["list", "--status", "foo"], "'foo' is not one of RUNNING, SUCCEEDED, FAILED, ABORTED, TIMED_OUT"),
     Wrong("where: a string that is open", ["list", "--where", '$.output > "a'], "this string is not closed", 1),
     Wrong("where: nothing", ["list", "--where", ""], "an empty condition", 1),
