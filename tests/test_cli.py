@@ -314,6 +314,7 @@ def test_executions_are_listed(shell: Shell) -> None:
 LOOKING = [
     ["list"],
     ["show", "monday"],
+    ["logs", "monday"],
     ["history", "monday"],
     ["stop", "monday"],
     ["resume"],
@@ -405,6 +406,32 @@ def test_a_step_is_shown(shell: Shell) -> None:
     assert result.code == 1
     assert result.err == "nbflow: execution monday has not entered a state 'Nope'; it has entered: Work\n"
     assert "is a Task without iterations or branches" in shell("show", "monday", "Work[0]").err
+
+
+@pytest.mark.usefixtures("runs")
+def test_what_was_printed_is_shown_under_its_step(shell: Shell) -> None:
+    for options in ([], ["--step", "Work"], ["--follow"]):
+        result = shell("logs", "monday", *options)
+        assert (result.code, result.err) == (0, "")
+        heading, line = result.out.splitlines()
+        assert re.fullmatch(r"'Work', attempt 1: 2.* UTC, \d+\.\d\d s", heading)
+        assert line == "doubling 21"
+    assert shell("logs", "tuesday") == Result(
+        0, "", "nothing is recorded that execution tuesday has printed\n"
+    )
+    assert shell("logs", "monday", "--step", "Nope").err == (
+        "nbflow: there is no step 'Nope'; the steps are: Work\n"
+    )
+
+
+def test_ctrl_c_stops_looking_at_what_is_printed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell("run", "flows.py:good", "-i", "1", "--name", "monday")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nbflow.client.logs.logs", interrupted)
+    assert shell("logs", "monday", "-f") == Result(130, "", "")
 
 
 def test_an_item_is_shown_and_brackets_may_be_part_of_a_name(shell: Shell, folder: Path) -> None:
@@ -558,6 +585,7 @@ def test_help_and_version(shell: Shell) -> None:
         "run",
         "list",
         "show",
+        "logs",
         "history",
         "stop",
         "redrive",
