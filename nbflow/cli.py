@@ -196,6 +196,43 @@ def show(
 
 
 @app.command()
+def logs(
+    run: Run,
+    step: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only of this state, and of what is in it."),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the execution ends; Ctrl-C stops looking.")
+    ] = False,
+    store: Store = None,
+) -> None:
+    """Print what the tasks of an execution have printed.
+
+    That is their standard output and error, logging and warnings, an attempt after the other, and of a Map Run that of
+    its children (but EXPRESS ones: nothing of them is recorded). An attempt's text is recorded when it has ended; what
+    one prints while it runs is seen where it runs, in the panel of its notebook.
+    """
+    nf.connect(store, create=False)
+    found = nf.execution(run)
+    from nbflow.client import display
+    from nbflow.client import logs as recorded
+    from nbflow.client.connection import INTERRUPTED
+
+    out, printed = console(), False
+    try:
+        for log in recorded.logs(found, step, follow=follow):
+            if printed:
+                display.put(out)
+            display.show_log(out, *log)
+            printed = True
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    if not printed:
+        typer.echo(f"nothing is recorded that execution {found.name} has printed", err=True)
+
+
+@app.command()
 def history(run: Run, as_json: AsJson = False, store: Store = None) -> None:
     """Print the events of an execution."""
     nf.connect(store, create=False)

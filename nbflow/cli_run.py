@@ -9,7 +9,7 @@ import typer
 
 import nbflow as nf
 from nbflow import files
-from nbflow.cli_options import Dask, Run, Store, console, print_json
+from nbflow.cli_options import Dask, Pool, Run, Scattered, Store, connect, console, print_json
 
 if TYPE_CHECKING:
     from nbflow.language.values import Json
@@ -40,6 +40,7 @@ def run(
         ),
     ] = None,
     dask: Dask = None,
+    pool: Pool = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the output only.")] = False,
     store: Store = None,
 ) -> None:
@@ -51,8 +52,8 @@ def run(
     value = _input(input, "--input")
     store = _absolute(store)  # a notebook's folder becomes the working directory
     machine = files.machine_in(file, tasks)
-    if store is not None or dask is not None:  # otherwise what FILE.py has connected to stays
-        nf.connect(store, dask=dask)
+    if _says_where(store, dask, pool):  # otherwise what FILE.py has connected to stays
+        connect(store, dask, pool)
     try:
         started = machine.start(value, execution_name=name)
     except TypeError as error:  # the input is not what a flow's function takes
@@ -72,6 +73,7 @@ def redrive(
         Path | None, typer.Option(metavar="FILE.py", help="A Python file with the functions of its tasks.")
     ] = None,
     dask: Dask = None,
+    pool: Pool = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the output only.")] = False,
     store: Store = None,
 ) -> None:
@@ -83,7 +85,7 @@ def redrive(
     store = _absolute(store)
     machine = None if flow is None else files.machine_in(flow, tasks, "--from")
     functions = files.functions_in(tasks) if tasks is not None and machine is None else None
-    _existing(store, dask)
+    _existing(store, dask, pool)
     _see_through(nf.execution(run).redrive(machine, tasks=functions), quiet)
 
 
@@ -95,6 +97,7 @@ def resume(
         ),
     ] = None,
     dask: Dask = None,
+    pool: Pool = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the outputs only.")] = False,
     store: Store = None,
 ) -> None:
@@ -102,7 +105,7 @@ def resume(
 
     They go on in this process, with the code of their tasks as recorded, and are shown and end as with run.
     """
-    connection = nf.connect(store, dask=dask, create=False)
+    connection = connect(store, dask, pool, create=False)
     found = nf.resume(*(runs or []))
     if not found:
         typer.echo(f"no executions are interrupted in {connection.url}", err=True)
@@ -143,6 +146,7 @@ def fork(
     ] = None,
     name: Annotated[str | None, typer.Option(help="The new execution's name. Default: a new one.")] = None,
     dask: Dask = None,
+    pool: Pool = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the output only.")] = False,
     store: Store = None,
 ) -> None:
@@ -158,7 +162,7 @@ def fork(
     store = _absolute(store)
     machine = None if flow is None else files.machine_in(flow, tasks, "--from")
     functions = files.functions_in(tasks) if tasks is not None and machine is None else None
-    _existing(store, dask)
+    _existing(store, dask, pool)
     forked = nf.execution(run).fork(
         at,
         variables=named,
@@ -227,12 +231,17 @@ def _input(text: str, option: str) -> "Json":
     return value
 
 
-def _existing(store: str | None, dask: str | None) -> None:
+def _says_where(*options: str | None) -> bool:
+    """Whether any of the options was given that make a connection."""
+    return any(option is not None for option in options)
+
+
+def _existing(store: str | None, dask: str | None, pool: Scattered | None) -> None:
     """Connect to a store that is there. Without these options, what a FILE.py has connected to stays."""
     from nbflow.client.connection import current
 
-    if store is not None or dask is not None:
-        nf.connect(store, dask=dask, create=False)
+    if _says_where(store, dask, pool):
+        connect(store, dask, pool, create=False)
     else:
         current(create=False)
 

@@ -12,7 +12,7 @@ import typer
 
 import nbflow as nf
 from nbflow import files
-from nbflow.cli_options import Dask, Store
+from nbflow.cli_options import Dask, Pool, Store, connect
 
 if TYPE_CHECKING:
     from nbflow.tasks.job import Code
@@ -72,6 +72,7 @@ def server(
         typer.Option(min=0, metavar="N", help="Of each state machine, keep the N newest that have ended."),
     ] = None,
     dask: Dask = None,
+    pool: Pool = None,
     store: Store = None,
 ) -> None:
     """Serve the AWS Step Functions API over HTTP.
@@ -87,7 +88,7 @@ def server(
     functions = _functions(tasks or [])
     if s3_endpoint_url is not None:
         os.environ["AWS_ENDPOINT_URL_S3"] = s3_endpoint_url
-    connection = nf.connect(store, dask=dask, limits="aws" if limits is Quotas.AWS else "local")
+    connection = connect(store, dask, pool, limits="aws" if limits is Quotas.AWS else "local")
     connection.service.functions = functions
     if mock_config is not None:
         from nbflow.testing.mock_config import read

@@ -179,6 +179,38 @@ def test_what_a_file_connects_to_stays_unless_the_command_names_a_store(shell: S
     assert (folder / "named.sqlite").exists()
 
 
+MAP = """
+import sys
+
+import nbflow as nf
+
+
+@nf.task(on="dask")
+def double(number):
+    return [number * 2, "distributed" in sys.modules]
+
+
+@nf.flow
+def doubled(count: int):
+    return [double(number) for number in range(count)]
+"""
+
+
+def test_on_threads_only_dask_is_not_even_imported(folder: Path) -> None:
+    (folder / "scattered.py").write_text(MAP)
+    command = [sys.executable, "-m", "nbflow.cli"]
+
+    def shell(*arguments: str) -> Any:
+        done = subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+    run = ["run", "scattered.py", "-q", "--pool", "threads", "--name", "monday", "-i", '{"count": 2}']
+    assert shell(*run) == [[0, False], [2, False]]
+    fork = ["fork", "monday", "--at", "double", "--tasks", "scattered.py", "-q", "--pool", "threads"]
+    assert shell(*fork) == [[0, False], [2, False]]
+
+
 @dataclass(frozen=True)
 class Wrong:
     id: str
@@ -201,6 +233,9 @@ WRONG = [
     Wrong("input is no JSON", ["run", "flows.py:good", "-i", "{bad"], "--input: this is no JSON: Expecting property name enclosed in double quotes at line 1 column 2 (it is {bad)"),
     Wrong("input is NaN", ["run", "flows.py:good", "-i", "NaN"], "NaN is no JSON number"),
     Wrong("no input file", ["run", "flows.py:good", "-i", "@nope.json"], "--input: nope.json: No such file or directory"),
+    Wrong("no such pool", ["run", "flows.py:good", "--pool", "foo"], "'foo' is not one of 'dask', 'threads'"),
+    Wrong("threads and Dask", ["run", "flows.py:good", "--pool", "threads", "--dask", "tcp://a:1"], "--pool threads uses no Dask: leave it out, or --dask tcp://a:1"),
+    Wrong("Dask and threads", ["server", "--dask", "tcp://a:1", "--pool", "threads"], "--pool threads uses no Dask: leave it out, or --dask tcp://a:1"),
     Wrong("status", ["list", "--status", "foo"], "'foo' is not one of RUNNING, SUCCEEDED, FAILED, ABORTED, TIMED_OUT"),
     Wrong("where: a string that is open", ["list", "--where", '$.output > "a'], "this string is not closed", 1),
     Wrong("where: nothing", ["list", "--where", ""], "an empty condition", 1),
@@ -279,6 +314,7 @@ def test_executions_are_listed(shell: Shell) -> None:
 LOOKING = [
     ["list"],
     ["show", "monday"],
+    ["logs", "monday"],
     ["history", "monday"],
     ["stop", "monday"],
     ["resume"],
@@ -370,6 +406,32 @@ def test_a_step_is_shown(shell: Shell) -> None:
     assert result.code == 1
     assert result.err == "nbflow: execution monday has not entered a state 'Nope'; it has entered: Work\n"
     assert "is a Task without iterations or branches" in shell("show", "monday", "Work[0]").err
+
+
+@pytest.mark.usefixtures("runs")
+def test_what_was_printed_is_shown_under_its_step(shell: Shell) -> None:
+    for options in ([], ["--step", "Work"], ["--follow"]):
+        result = shell("logs", "monday", *options)
+        assert (result.code, result.err) == (0, "")
+        heading, line = result.out.splitlines()
+        assert re.fullmatch(r"'Work', attempt 1: 2.* UTC, \d+\.\d\d s", heading)
+        assert line == "doubling 21"
+    assert shell("logs", "tuesday") == Result(
+        0, "", "nothing is recorded that execution tuesday has printed\n"
+    )
+    assert shell("logs", "monday", "--step", "Nope").err == (
+        "nbflow: there is no step 'Nope'; the steps are: Work\n"
+    )
+
+
+def test_ctrl_c_stops_looking_at_what_is_printed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell("run", "flows.py:good", "-i", "1", "--name", "monday")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nbflow.client.logs.logs", interrupted)
+    assert shell("logs", "monday", "-f") == Result(130, "", "")
 
 
 def test_an_item_is_shown_and_brackets_may_be_part_of_a_name(shell: Shell, folder: Path) -> None:
@@ -523,6 +585,7 @@ def test_help_and_version(shell: Shell) -> None:
         "run",
         "list",
         "show",
+        "logs",
         "history",
         "stop",
         "redrive",

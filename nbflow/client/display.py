@@ -5,7 +5,7 @@ the terminal's width, so that a name can be copied and a pipe gets whole lines; 
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -180,21 +180,7 @@ def show_step(console: Console, step: Step) -> None:
     """``nbflow show RUN STEP``: attempts, input, output, error, and what was printed."""
     put(console, f"[bold]{escape(step.label)}[/] ({step.type}): {coloured(step.status)}")
     for number, attempt in enumerate(step.attempts, 1):
-        error = f"  [red]{escape(str(attempt['error']))}[/]" if attempt["error"] else ""
-        begun = datetime.fromisoformat(str(attempt["started"]))
-        ended = attempt["ended"]
-        took = (
-            "under way"
-            if ended is None
-            else f"{(datetime.fromisoformat(str(ended)) - begun).total_seconds():.2f} s"
-        )
-        if attempt["waits_for"]:
-            took += f", waits for {attempt['waits_for']}"
-        if attempt["worker"]:
-            took += f", taken by {escape(str(attempt['worker']))}"
-        if attempt["queued"]:
-            took += f", queued {attempt['queued']:.2f} s"
-        put(console, f"  attempt {number}: {begun:%Y-%m-%d %H:%M:%S} UTC, {took}{error}")
+        put(console, f"  {_attempted(number, attempt)}")
     show_value(console, "input", step.input)
     if step.status in ("SUCCEEDED", "CAUGHT"):
         show_value(console, "output", step.output)
@@ -202,7 +188,36 @@ def show_step(console: Console, step: Step) -> None:
         show_error(console, step.describe_error())
     if step.log:
         put(console, "\n[bold]printed[/]")
-        put(console, escape(step.log.rstrip("\n")))
+        _show_printed(console, step.log)
+
+
+def _attempted(number: int, attempt: Mapping[str, object]) -> str:
+    """An attempt of :attr:`Step.attempts` in a line: when it began, how long it took, who did it, its error."""
+    error = f"  [red]{escape(str(attempt['error']))}[/]" if attempt["error"] else ""
+    begun = datetime.fromisoformat(str(attempt["started"]))
+    ended = attempt["ended"]
+    took = (
+        "under way"
+        if ended is None
+        else f"{(datetime.fromisoformat(str(ended)) - begun).total_seconds():.2f} s"
+    )
+    if attempt["waits_for"]:
+        took += f", waits for {attempt['waits_for']}"
+    if attempt["worker"]:
+        took += f", taken by {escape(str(attempt['worker']))}"
+    if attempt["queued"]:
+        took += f", queued {attempt['queued']:.2f} s"
+    return f"attempt {number}: {begun:%Y-%m-%d %H:%M:%S} UTC, {took}{error}"
+
+
+def show_log(console: Console, label: str, number: int, attempt: Mapping[str, object], text: str) -> None:
+    """``nbflow logs``: an attempt at a step, and what it printed."""
+    put(console, f"[bold]{escape(label)}[/], {_attempted(number, attempt)}")
+    _show_printed(console, text)
+
+
+def _show_printed(console: Console, text: str) -> None:
+    put(console, escape(text.rstrip("\n")))
 
 
 def show_error(console: Console, text: str) -> None:

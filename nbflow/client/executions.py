@@ -22,7 +22,7 @@ from nbflow.language.values import ABSENT, Json
 from nbflow.machine.context import timestamp
 from nbflow.machine.history import Event
 from nbflow.machine.records import Record, decode
-from nbflow.machine.trace import Trace, Visit, culprit
+from nbflow.machine.trace import Attempt, Trace, Visit, culprit
 from nbflow.service.arns import names_of
 from nbflow.store.rows import ExecutionRow, JournalRow
 
@@ -455,8 +455,8 @@ class Step:
 
     @property
     def label(self) -> str:
-        """The name, with the number of the iteration or branch that it is in."""
-        return f"{self.name!r}" + ("" if self._last.index is None else f" of item {self._last.index}")
+        """The name, with the number of the iteration or branch that it is in; if that is in another one, with both."""
+        return repr(self.name) + "".join(f" of item {number}" for number in self._last.items)
 
     @property
     def type(self) -> str:
@@ -502,21 +502,7 @@ class Step:
 
         ``queued`` is for how many seconds it waited for its turn, ``ran`` how many it took; None if that is unknown.
         """
-        return [
-            {
-                "id": attempt.id,
-                "started": timestamp(attempt.started_at),
-                "ended": None if attempt.ended_at is None else timestamp(attempt.ended_at),
-                "error": attempt.error,
-                "cause": attempt.cause,
-                "waits_for": attempt.waits_for or None,
-                "worker": attempt.worker,
-                "queued": None if attempt.ran is None and not attempt.queued else round(attempt.queued, 3),
-                "ran": None if attempt.ran is None else round(attempt.ran, 3),
-            }
-            for visit in self._visits
-            for attempt in visit.attempts
-        ]
+        return [attempted(attempt) for visit in self._visits for attempt in visit.attempts]
 
     @property
     def log(self) -> str:
@@ -589,3 +575,18 @@ class Step:
 
     def __repr__(self) -> str:
         return f"<step {self.label}: {self.status}>"
+
+
+def attempted(attempt: Attempt) -> Mapping[str, object]:
+    """An attempt as one of :attr:`Step.attempts`."""
+    return {
+        "id": attempt.id,
+        "started": timestamp(attempt.started_at),
+        "ended": None if attempt.ended_at is None else timestamp(attempt.ended_at),
+        "error": attempt.error,
+        "cause": attempt.cause,
+        "waits_for": attempt.waits_for or None,
+        "worker": attempt.worker,
+        "queued": None if attempt.ran is None and not attempt.queued else round(attempt.queued, 3),
+        "ran": None if attempt.ran is None else round(attempt.ran, 3),
+    }

@@ -86,7 +86,10 @@ class Engine:
             spawn=spawn or self._spawn,
             over=self._hearing.over,
         )
-        self._hearing.attach(self._turns.state_of, lambda execution: self.bus.publish(execution, ()))
+        turns, bus = self._turns, self.bus
+        self._hearing.attach(
+            turns.state_of, turns.map_runs.step_of, lambda execution: bus.publish(execution, ())
+        )
         self._store = store
         self._clock = clock
         self._chance = chance

@@ -1,7 +1,12 @@
-"""What is heard of tasks that run: what they print, and how far they are. It is forgotten with the attempt."""
+"""What is heard of tasks that run: what they print, and how far they are. It is forgotten with the attempt.
+
+What the children of a Map Run print is heard at the step of the run, too, line by line behind the number of the item:
+of the last lines only, however many children there are. How far each of them is, is not: the run itself is counted.
+"""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from nbflow.tasks.heard import Heard, Progress
@@ -12,6 +17,10 @@ MOST_TEXT: Final = 50_000
 
 GAP: Final = "\n…\n"
 """In place of what was too much to be sent while the task ran; its step's log has all in the end."""
+
+
+MOST_LINES: Final = 20
+"""Lines that one child of a Map Run may say at once at the step of the run: the last ones."""
 
 
 class Told(NamedTuple):
@@ -44,6 +53,11 @@ StateOf: TypeAlias = Callable[[str, int], str | None]
 """The name of the state that an attempt of an execution is at; None if it is not under way. From any thread."""
 
 
+StepOf: TypeAlias = Callable[[str], tuple[str, int, int] | None]
+"""Of a Map Run's child that runs here, by its ARN: the parent execution, the attempt that the run is there, and the
+child's number. None for any other execution. From any thread."""
+
+
 class Hearing:
     """What pools hear of the attempts of one engine. From any thread."""
 
@@ -51,17 +65,33 @@ class Hearing:
         self._told: dict[Key, Told] = {}
         self._lock = threading.Lock()
         self._state_of: StateOf = lambda execution, attempt: None
+        self._step_of: StepOf = lambda child: None
         self._news: Callable[[str], None] = lambda execution: None
 
-    def attach(self, state_of: StateOf, news: Callable[[str], None]) -> None:
+    def attach(self, state_of: StateOf, step_of: StepOf, news: Callable[[str], None]) -> None:
         """``news`` is called with the execution that there is something new of."""
-        self._state_of, self._news = state_of, news
+        self._state_of, self._step_of, self._news = state_of, step_of, news
 
     def hear(self, said: Sequence[Heard]) -> None:
         """An attempt that is not under way is not listened to."""
-        of = [heard for heard in said if self._take(heard)]
-        for execution in dict.fromkeys(heard.execution for heard in of):
+        of = [heard.execution for heard in said if self._take(heard)]
+        outside = defaultdict[Key, list[str]](list)
+        for heard in said:
+            for key, mark in self._outside(heard.execution) if heard.printed else ():
+                outside[key] += _marked(heard.printed, mark)
+        of += [
+            key[0] for key, lines in outside.items() if self._take(Heard(*key, printed="".join(lines)), True)
+        ]
+        for execution in dict.fromkeys(of):
             self._news(execution)
+
+    def _outside(self, execution: str) -> Iterator[tuple[Key, str]]:
+        """The Map Runs that an execution is in, from the inside out, and how it is marked there."""
+        mark = ""
+        while (step := self._step_of(execution)) is not None:
+            execution, attempt, number = step
+            mark = f"[{number}] {mark}"
+            yield (execution, attempt), mark
 
     def over(self, execution: str, attempt: int) -> None:
         """The attempt has ended: its outcome tells all."""
@@ -77,7 +107,8 @@ class Hearing:
             found = [(key, told) for key, told in self._told.items() if key[0] == execution]
         return {attempt: told for (_, attempt), told in found if self._state_of(execution, attempt)}
 
-    def _take(self, heard: Heard) -> bool:
+    def _take(self, heard: Heard, joins: bool = False) -> bool:
+        """``joins``: it comes right after what was there, wherever that is."""
         state = self._state_of(heard.execution, heard.attempt)
         if state is None:
             return False
@@ -86,10 +117,11 @@ class Hearing:
             if key not in self._told:
                 self._forget_the_ended()
             told = self._told.get(key) or Told(state)
-            missed = GAP if heard.start > told.position else ""
+            start = told.position if joins else heard.start
+            missed = GAP if start > told.position else ""
             self._told[key] = told._replace(
                 printed=(told.printed + missed + heard.printed)[-MOST_TEXT:],
-                position=heard.start + len(heard.printed),
+                position=start + len(heard.printed),
                 progress=heard.progress or told.progress,
                 worker=heard.worker,
                 times=told.times + 1,
@@ -100,3 +132,10 @@ class Hearing:
         """Those of which something came after their outcome."""
         for key in [key for key in self._told if self._state_of(*key) is None]:
             del self._told[key]
+
+
+def _marked(printed: str, mark: str) -> list[str]:
+    """The last lines of a text, each behind the mark."""
+    lines = printed.splitlines()
+    cut = [f"{mark}…\n"] if len(lines) > MOST_LINES else []
+    return cut + [f"{mark}{line}\n" for line in lines[-MOST_LINES:]]

@@ -163,6 +163,17 @@ class MapRuns:
         run = self._runs.get(arn)
         return None if run is None else run.counts
 
+    def step_of(self, child: str) -> tuple[str, int, int] | None:
+        """Of a child that runs here: its parent execution, the attempt that the run is there, and its number.
+
+        None for any other execution. From any thread.
+        """
+        for run in list(self._runs.values()):
+            number = run.number_of(child)
+            if number is not None:
+                return run.row.execution, run.order.attempt, number
+        return None
+
     @property
     def at_work(self) -> bool:
         return bool(self._runs)
@@ -347,6 +358,7 @@ class MapRuns:
         live.ended.add_done_callback(lambda ended: self._ended(run, index, child, ended))
         if child.before not in (PENDING, RUNNING):
             live.started.add_done_callback(lambda started: self._refused(run, index, child, started))
+        run.called(live.row.arn, index)
 
     def _refused(self, run: MapRun, index: int, child: Child, started: "Future[None]") -> None:
         if started.exception() is not None:

@@ -84,6 +84,8 @@ class Visit:
     """Distributed Map: the ARN of its latest Map Run. What is in it, its children remember."""
     counted: Ends | None = None
     """Of a Map Run, how its items have ended. The records do not say that; somebody may count them here."""
+    parent: "Visit | None" = field(default=None, repr=False, compare=False)
+    """The visit whose branch or iteration it is in."""
 
     @property
     def waits_for(self) -> WaitsFor:
@@ -102,6 +104,19 @@ class Visit:
     def done(self) -> int:
         """Parallel and Map: how many branches, iterations or items have ended."""
         return sum(self.ends)
+
+    @property
+    def around(self) -> Iterator["Visit"]:
+        """The visits that it is in, from the inside out."""
+        outer = self.parent
+        while outer is not None:
+            yield outer
+            outer = outer.parent
+
+    @property
+    def items(self) -> list[int]:
+        """The numbers of the iterations or branches that it is in, from the inside out."""
+        return [visit.index for visit in (self, *self.around) if visit.index is not None]
 
     def walk(self) -> Iterator["Visit"]:
         """This visit and all below it, in the order in which they began."""
@@ -229,7 +244,7 @@ class Trace:
 
     def _entered(self, record: r.StateEntered, frame: Frame) -> Visit:
         parent, index = self._within.get(frame.id, (None, None))
-        visit = Visit(record.name, frame.current.type, index, frame.data, record.at)
+        visit = Visit(record.name, frame.current.type, index, frame.data, record.at, parent=parent)
         self._current[frame.id] = visit
         if parent is None or index is None:
             self.visits.append(visit)

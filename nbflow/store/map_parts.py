@@ -51,9 +51,8 @@ class SqlMapParts(SqlOwners):
         )
         return [ChildStatus(*row) for row in self._rows(query.order_by(_E.item))]
 
-    def child_rows(self, map_run: str) -> Iterator[ExecutionRow]:
+    def child_rows(self, map_run: str, after: int = -1) -> Iterator[ExecutionRow]:
         query = EXECUTIONS.where(_E.map_run_arn == map_run).order_by(_E.item).limit(_PAGE)
-        after = -1
         while rows := self._rows(query.where(_E.item > after)):
             yield from (ExecutionRow(**row._mapping) for row in rows)
             after = rows[-1].item

@@ -303,8 +303,8 @@ class MapRuns(Protocol):
         """How the children of a Map Run are, by the numbers of their items."""
         ...
 
-    def child_rows(self, map_run: str) -> Iterator[ExecutionRow]:
-        """The children of a Map Run by the numbers of their items. Read in pages, as a journal."""
+    def child_rows(self, map_run: str, after: int = -1) -> Iterator[ExecutionRow]:
+        """The children of a Map Run by the numbers of their items, from the one after that. In pages, as a journal."""
         ...
 
     def limit_map_run(

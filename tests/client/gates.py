@@ -10,6 +10,9 @@ from collections import defaultdict
 class Gates:
     """Gates by name; closed until they are opened."""
 
+    mended = False
+    """For tasks that fail until something is mended."""
+
     def __init__(self) -> None:
         self._open: defaultdict[str, threading.Event] = defaultdict(threading.Event)
         self._reached: defaultdict[str, threading.Event] = defaultdict(threading.Event)

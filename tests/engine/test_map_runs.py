@@ -96,6 +96,28 @@ def test_a_childs_task_that_prints_is_logged_with_the_child(floor: Floor) -> Non
     assert floor.store.logs(floor.arn) == {}
 
 
+@pytest.mark.parametrize("type", ["STANDARD", "EXPRESS"])
+def test_a_child_that_runs_is_known_by_its_arn(
+    holding: Floor, type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbflow.engine.map_run._SPARE", 1)
+    holding.map(task(), [1, 2, 3, 4, 5, 6], {"f": double}, type=type, MaxConcurrency=2)
+    holding.turns()
+    step_of = holding.engine._turns.map_runs.step_of
+    known: list[str] = []
+    while holding.dask.held:
+        job, _ = holding.dask.held[0]
+        known.append(job.execution)
+        parent, attempt, number = step_of(job.execution) or ("", 0, 0)
+        assert (parent, number) == (holding.arn, len(known) - 1)
+        assert holding.engine._turns.state_of(parent, attempt) == "M"
+        holding.dask.release()
+        holding.turns()
+        assert step_of(job.execution) is None
+    assert len(known) == 6
+    assert step_of(holding.arn) is None
+
+
 def test_at_most_max_concurrency_at_once(holding: Floor) -> None:
     holding.map(task(), [1, 2, 3, 4, 5], {"f": double}, MaxConcurrency=2)
     most = 0

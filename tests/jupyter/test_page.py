@@ -152,6 +152,27 @@ def test_a_task_is_heard_while_it_runs(desk: Desk, front: Frontend, screenshots:
     expect(view.part("where")).to_have_text("queued 3.0 s, ran 0 s")
 
 
+def test_the_children_of_a_map_run_are_heard_at_its_step(
+    desk: Desk, front: Frontend, screenshots: Path
+) -> None:
+    config = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    fits = {"Type": "Map", "ItemProcessor": {**scope(Fit=task("fit")), **config}, "End": True}
+    run = desk.start(scope(Fits=fits), [*range(40)])
+    view = front(panel_of(desk, run))
+    view.open("Fits")
+    for number in range(10):
+        desk.say(f"reading item {number}\nfitted\n", Progress(1, 2))
+        desk.finish(number, seconds=1.0)
+    desk.say("reading item 10\n")
+    view.update()
+    view.answer()
+    lines = [f"[{number}] reading item {number}\n[{number}] fitted\n" for number in range(10)]
+    expect(view.part("printed")).to_have_text("".join([*lines, "[10] reading item 10\n"]))
+    expect(view.part("far")).to_have_count(0)
+    expect(view.state("Fits").locator(".nbflow-note")).to_contain_text("10/40")
+    view.page.screenshot(path=screenshots / "map-run.png")
+
+
 def test_a_run_is_seen_to_go_on(desk: Desk, front: Frontend, page: Page, screenshots: Path) -> None:
     run = desk.start(REPORT, {"year": 2013})
     view = front(panel_of(desk, run))

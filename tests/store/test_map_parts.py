@@ -65,6 +65,7 @@ def test_children_by_their_items(store: Store) -> None:
     rows = [child(item) for item in items] + [child(None), child(3, of="arn:other")]
     store.append([Append(row.arn, 0, 1, 1.0, b"[]", opened=row) for row in rows])
     assert [row.item for row in store.child_rows("arn:run")] == sorted(items)
+    assert [row.item for row in store.child_rows("arn:run", 698)] == [699, 700]
     assert store.children_of("arn:run")[699:] == [
         ChildStatus(699, "RUNNING", 0),
         ChildStatus(700, "RUNNING", 0),
