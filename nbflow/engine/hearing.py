@@ -53,8 +53,8 @@ StateOf: TypeAlias = Callable[[str, int], str | None]
 """The name of the state that an attempt of an execution is at; None if it is not under way. From any thread."""
 
 
-StepOf: TypeAlias = Callable[[str], tuple[str, int, int] | None]
-"""Of a Map Run's child that runs here, by its ARN: the parent execution, the attempt that the run is there, and the
+StepOf: TypeAlias = Callable[[str, int], tuple[str, int, int] | None]
+"""Of an attempt of a Map Run's child that runs here: the parent execution, the attempt that the run is there, and the
 child's number. None for any other execution. From any thread."""
 
 
@@ -65,7 +65,7 @@ class Hearing:
         self._told: dict[Key, Told] = {}
         self._lock = threading.Lock()
         self._state_of: StateOf = lambda execution, attempt: None
-        self._step_of: StepOf = lambda child: None
+        self._step_of: StepOf = lambda execution, attempt: None
         self._news: Callable[[str], None] = lambda execution: None
 
     def attach(self, state_of: StateOf, step_of: StepOf, news: Callable[[str], None]) -> None:
@@ -77,7 +77,7 @@ class Hearing:
         of = [heard.execution for heard in said if self._take(heard)]
         outside = defaultdict[Key, list[str]](list)
         for heard in said:
-            for key, mark in self._outside(heard.execution) if heard.printed else ():
+            for key, mark in self._outside(heard) if heard.printed else ():
                 outside[key] += _marked(heard.printed, mark)
         of += [
             key[0] for key, lines in outside.items() if self._take(Heard(*key, printed="".join(lines)), True)
@@ -85,10 +85,10 @@ class Hearing:
         for execution in dict.fromkeys(of):
             self._news(execution)
 
-    def _outside(self, execution: str) -> Iterator[tuple[Key, str]]:
-        """The Map Runs that an execution is in, from the inside out, and how it is marked there."""
-        mark = ""
-        while (step := self._step_of(execution)) is not None:
+    def _outside(self, heard: Heard) -> Iterator[tuple[Key, str]]:
+        """The Map Runs that an attempt is in, from the inside out, and how it is marked there."""
+        mark, execution, attempt = "", heard.execution, heard.attempt
+        while (step := self._step_of(execution, attempt)) is not None:
             execution, attempt, number = step
             mark = f"[{number}] {mark}"
             yield (execution, attempt), mark

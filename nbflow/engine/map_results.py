@@ -42,7 +42,8 @@ def _output(store: Store, run: MapRun, pending: Sequence[ExecutionRow]) -> Json:
     """Without a ResultWriter, the outputs of those that succeeded, in the items' order."""
     writer = run.order.plan.writer
     if writer is None:
-        return [json.loads(output) for output in _outputs(store, run) if output is not None]
+        succeeded = (output for output in _outputs(store, run) if output is not None)
+        return json.loads(f"[{','.join(succeeded)}]")
     results = _of_express(store, run) if run.express else _of_standard(store, run, pending)
     if not exports(run):
         return transformed(results, writer["WriterConfig"])

@@ -36,22 +36,15 @@ _SPARE: Final = 1000
 class Child(NamedTuple):
     """A child that has not ended."""
 
-    live: Live | None
-    """None: it is done whole, in a pool."""
-    waiting: "Waiting"
-    """As what it was begun."""
-    job: int = 0
-    """By which the pool knows it: an attempt of its ARN."""
-
-    @property
-    def items(self) -> int:
-        """How many it has: more than one, if they are batched."""
-        return self.waiting.items
-
-    @property
-    def before(self) -> str:
-        """How it had ended, if it is redriven."""
-        return self.waiting.status
+    number: int
+    input: Json
+    """None, if it has begun, and is durable."""
+    items: int
+    """How many it has: more than one, if they are batched."""
+    before: str = PENDING
+    """What it is, or was when it was begun: or RUNNING, or as it had ended, if it is redriven."""
+    live: Live | None = None
+    """None: it waits, or is done whole, in a pool."""
 
 
 class Known(NamedTuple):
@@ -67,20 +60,9 @@ class Known(NamedTuple):
         return AGAIN if self.again else self.status
 
 
-class Waiting(NamedTuple):
-    """A child to be begun, or to go on."""
-
-    number: int
-    input: Json
-    items: int
-    status: str = PENDING
-    """Or RUNNING, or as it had ended."""
-
-
 class Ended(NamedTuple):
     """An EXPRESS child whose end is not durable yet."""
 
-    number: int
     child: Child
     end: Ending
     made: Sequence[Artifact]
@@ -98,10 +80,10 @@ class Tally:
         self.executions[status] += executions
         self.items[status] += items
 
-    def move(self, before: str, after: str, items: int) -> None:
-        """One child is something else from now on."""
-        self.add(after, items)
-        self.add(before, -items, -1)
+    def move(self, before: str, after: str, items: int, executions: int = 1) -> None:
+        """Children are something else from now on."""
+        self.add(after, items, executions)
+        self.add(before, -items, -executions)
 
 
 @dataclass(slots=True)
@@ -122,7 +104,7 @@ class MapRun:
     """What does the children whole, if they can be."""
     chunk: Chunk | None = None
     """One that has been read, and not taken in."""
-    waiting: deque[Waiting] = field(default_factory=deque)
+    waiting: deque[Child] = field(default_factory=deque)
     """Children whose inputs have been read, and that are not at work."""
     reading: bool = False
     whole: bool = False
@@ -131,9 +113,11 @@ class MapRun:
     """Children whose inputs have been read."""
     running: dict[int, Child] = field(default_factory=dict)
     here: int = 0
-    """Children that run in the engine, where others are done whole."""
-    answers: deque[tuple[int, Outcome]] = field(default_factory=deque)
-    """What the pool has said of them, by their numbers."""
+    """Children that run in the engine."""
+    time: int = 0
+    """Tells its jobs from those of the same run at another time: a late answer must not be taken for one of now."""
+    answers: deque[Outcome] = field(default_factory=deque)
+    """What the pool has said of them."""
     held: int = 0
     """EXPRESS children that wait until nothing of their earlier run is at work any more."""
     ended: list[Ended] = field(default_factory=list)
@@ -187,42 +171,48 @@ class MapRun:
         known = self.known.pop(index, None) if self.ends.status(index) is None else self._ended(index)
         if known is None:
             self.tally.add(PENDING, items)
-            self.waiting.append(Waiting(index, input, items))
+            self.waiting.append(Child(index, input, items))
             return
         self._count(known, items - 1)
         if known.again or known.status == RUNNING:
-            self.waiting.append(Waiting(index, input, items, known.status))
+            self.waiting.append(Child(index, input, items, known.status))
 
-    def begin(self, waiting: Waiting, live: Live | None, job: int = 0) -> Child:
+    def begin(self, child: Child, live: Live | None = None) -> Child:
         """A child is at work from now on."""
-        if waiting.status not in (PENDING, RUNNING):
-            self.redriven.add(waiting.status, -waiting.items, -1)
-            self.tally.move(AGAIN, RUNNING, waiting.items)
-        elif waiting.status == PENDING:
-            self.tally.move(PENDING, RUNNING, waiting.items)
-        child = self.running[waiting.number] = Child(live, waiting, job)
-        self.here += self.parcel is not None and live is not None
+        if child.before not in (PENDING, RUNNING):
+            self.redriven.add(child.before, -child.items, -1)
+            self.tally.move(AGAIN, RUNNING, child.items)
+        elif child.before == PENDING:
+            self.tally.move(PENDING, RUNNING, child.items)
+        if live is not None:
+            child = child._replace(live=live)
+            self.here += 1
+        self.running[child.number] = child
         return child
 
-    def go_on_here(self, number: int, live: Live) -> Child:
+    def go_on_here(self, child: Child, live: Live) -> Child:
         """A child that could not be done whole runs in the engine from now on."""
-        child = self.running[number] = self.running[number]._replace(live=live)
+        child = self.running[child.number] = child._replace(live=live)
         self.here += 1
         return child
 
-    def take_back(self, number: int) -> None:
+    def take_back(self, child: Child) -> None:
         """A child has not even begun: it is what it was."""
-        waiting = self.running.pop(number).waiting
-        if waiting.status == PENDING:
-            self.tally.move(RUNNING, PENDING, waiting.items)
+        self.let_go(child)
+        if child.before == PENDING:
+            self.tally.move(RUNNING, PENDING, child.items)
         else:
-            self.tally.move(RUNNING, AGAIN, waiting.items)
-            self.redriven.add(waiting.status, waiting.items)
+            self.tally.move(RUNNING, AGAIN, child.items)
+            self.redriven.add(child.before, child.items)
 
-    def end(self, index: int, child: Child, status: str) -> None:
+    def let_go(self, child: Child) -> None:
+        """It is no more at work as it was."""
+        del self.running[child.number]
+        self.here -= child.live is not None
+
+    def end(self, child: Child, status: str) -> None:
         """A child has ended so."""
-        del self.running[index]
-        self.here -= self.parcel is not None and child.live is not None
+        self.let_go(child)
         self.tally.move(RUNNING, status, child.items)
 
     def accept(self) -> None:
@@ -235,9 +225,15 @@ class MapRun:
 
     def count_accepted(self) -> None:
         """They are durable."""
-        self.ends.add(self.row.redrive_count, ((each.number, each.end.status) for each in self.accepted))
+        self.ends.add(
+            self.row.redrive_count, ((each.child.number, each.end.status) for each in self.accepted)
+        )
+        tally = Tally()
         for each in self.accepted:
-            self.end(each.number, each.child, each.end.status)
+            self.let_go(each.child)
+            tally.add(each.end.status, each.child.items)
+        for status, items in tally.items.items():
+            self.tally.move(RUNNING, status, items, tally.executions[status])
         self.accepted = []
 
     @property
@@ -280,13 +276,12 @@ class MapRun:
         self.numbers[arn] = number
 
     def number_of(self, arn: str) -> int | None:
-        """The number of a child that runs. From any thread."""
-        number = self.numbers.get(arn)
-        return number if number in self.running else None
+        """The number of a child that runs, or did. From any thread."""
+        return self.numbers.get(arn)
 
     def unreached(self) -> list[int]:
         """Children that run, as far as the store knows, and are not at work here."""
-        waiting = [each.number for each in self.waiting if each.status == RUNNING]
+        waiting = [each.number for each in self.waiting if each.before == RUNNING]
         return waiting + [index for index, known in self.known.items() if known.status == RUNNING]
 
 
@@ -343,4 +338,4 @@ def result(row: ExecutionRow, closing: Closing) -> ChildResult:
 
 def batch(ends: Sequence[Ended], redrives: int) -> str:
     """A batch of ends, as it is kept; ``redrives``: how often the run had been redriven."""
-    return Batch(redrives, [(each.number, each.end) for each in ends]).text
+    return Batch(redrives, [(each.child.number, each.end) for each in ends]).text

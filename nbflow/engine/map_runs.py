@@ -35,7 +35,6 @@ from nbflow.engine.map_run import (
     Counts,
     Ended,
     MapRun,
-    Waiting,
     batch,
     child_row,
     opened,
@@ -51,7 +50,7 @@ from nbflow.machine.retries import DATA_LIMIT
 from nbflow.pools.port import Pool
 from nbflow.store.port import Store, StoreError
 from nbflow.store.rows import Closing, ExecutionRow
-from nbflow.tasks.child import Ending, HandedBack
+from nbflow.tasks.child import Ending, HandedBack, number_of
 from nbflow.tasks.job import Outcome
 
 MOST_CHILDREN: Final = 1000
@@ -115,7 +114,7 @@ class MapRuns:
         work = parcel(live, row.arn, order.name, text, machine) if express else None
         run = MapRun(live, order, row, machine, digest, chunks, known, ends, work)
         self._runs[row.arn] = run
-        self._whole.limit(run)
+        self._whole.take(run)
         try:
             self._advance(run)
         except StoreError as error:
@@ -163,14 +162,14 @@ class MapRuns:
         run = self._runs.get(arn)
         return None if run is None else run.counts
 
-    def step_of(self, child: str) -> tuple[str, int, int] | None:
-        """Of a child that runs here: its parent execution, the attempt that the run is there, and its number.
+    def step_of(self, execution: str, attempt: int) -> tuple[str, int, int] | None:
+        """Of an attempt of a child that runs here: its parent execution, the attempt that the run is there, its number.
 
         None for any other execution. From any thread.
         """
         for run in list(self._runs.values()):
-            number = run.number_of(child)
-            if number is not None:
+            number = number_of(attempt) if run.row.arn == execution else run.number_of(execution)
+            if number in run.running:
                 return run.row.execution, run.order.attempt, number
         return None
 
@@ -263,27 +262,27 @@ class MapRuns:
             self._start(run, run.waiting[0])
             run.waiting.popleft()
 
-    def _start(self, run: MapRun, waiting: Waiting) -> None:
+    def _start(self, run: MapRun, child: Child) -> None:
         """Begin a child, go on with it, or take it up again. Raises StoreError."""
         if run.parcel is not None:
-            self._whole.begin(run, waiting)
-        elif not run.express and waiting.status != PENDING:
-            self._go_on(run, waiting)
+            self._whole.begin(run, child)
+        elif not run.express and child.before != PENDING:
+            self._go_on(run, child)
         else:
-            self._start_here(run, waiting)
+            self._start_here(run, child)
 
-    def _start_here(self, run: MapRun, waiting: Waiting) -> None:
-        row = child_row(run, waiting.number, waiting.input, self._clock.now())
+    def _start_here(self, run: MapRun, child: Child) -> None:
+        row = child_row(run, child.number, child.input, self._clock.now())
         earlier = self._host.live.get(row.arn)
         if earlier is not None:  # an answer to its attempts would be taken for one to the new child's
             run.held += 1
-            earlier.gone.append(partial(self._unhold, run, waiting))
+            earlier.gone.append(partial(self._unhold, run, child))
             return
         parent = run.parent
         constants = distributed.constants(parent.machine.run, run.row.arn, express=run.express)
         live = self._live(run, row, Machine.of(run.definition, self._chance, parent.machine.has_activity))
-        self._hear(run, waiting.number, run.begin(waiting, live))
-        self._host.admit(live, facts.Start(waiting.input, distributed.named(constants, row.arn)))
+        self._hear(run, run.begin(child, live))
+        self._host.admit(live, facts.Start(child.input, distributed.named(constants, row.arn)))
 
     def _live(self, run: MapRun, row: ExecutionRow, machine: Machine) -> Live:
         parent = run.parent
@@ -292,56 +291,52 @@ class MapRuns:
     def _heed(self, run: MapRun) -> None:
         """Take in what the pool has answered. Raises StoreError."""
         while run.answers:
-            number, outcome = run.answers[0]
-            child = run.running.get(number)
-            if child is not None and child.live is None and child.job == outcome.attempt:
-                self._take_answer(run, number, child, outcome)
+            child = run.running.get(number_of(run.answers[0].attempt))
+            if child is not None:
+                self._take_answer(run, child, run.answers[0])
             run.answers.popleft()
 
-    def _take_answer(self, run: MapRun, number: int, child: Child, outcome: Outcome) -> None:
-        if isinstance(outcome.output, Ending):
-            run.ended.append(Ended(number, child, outcome.output, outcome.artifacts))
-        elif isinstance(outcome.output, HandedBack):
-            self._take_over(run, number, child, outcome.output, outcome.artifacts)
+    def _take_answer(self, run: MapRun, child: Child, outcome: Outcome) -> None:
+        if type(outcome.output) is Ending:
+            run.ended.append(Ended(child, outcome.output, outcome.artifacts))
+        elif type(outcome.output) is HandedBack:
+            self._take_over(run, child, outcome.output, outcome.artifacts)
         elif run.over:
-            run.ended.append(self._aborted(number, child))
+            run.ended.append(self._aborted(child))
         else:  # the pool could not do it
-            run.take_back(number)
-            self._start_here(run, child.waiting)
+            run.take_back(child)
+            self._start_here(run, child)
             self._whole.limit(run)
 
-    def _take_over(
-        self, run: MapRun, number: int, child: Child, back: HandedBack, made: Sequence[Artifact]
-    ) -> None:
+    def _take_over(self, run: MapRun, child: Child, back: HandedBack, made: Sequence[Artifact]) -> None:
         """A child goes on in the engine. Raises StoreError."""
         steps, has_activity = [decode(back.records)], run.parent.machine.has_activity
         machine = Machine.rebuilt(run.definition, self._chance, steps, has_activity)
-        live = self._live(run, child_row(run, number, child.waiting.input, machine.run.started_at), machine)
+        live = self._live(run, child_row(run, child.number, child.input, machine.run.started_at), machine)
         live.made += made
         self._known.add(made)
-        self._hear(run, number, run.go_on_here(number, live))
+        self._hear(run, run.go_on_here(child, live))
         self._whole.limit(run)
         self._host.take_in(live, stop=run.over)
         if run.over:
             self._host.put(live.row.arn, Arrival(facts.Stop()))
 
-    def _unhold(self, run: MapRun, waiting: Waiting) -> None:
+    def _unhold(self, run: MapRun, child: Child) -> None:
         run.held -= 1
-        run.waiting.append(waiting)
+        run.waiting.append(child)
         self._advance(run)
 
-    def _go_on(self, run: MapRun, waiting: Waiting) -> None:
+    def _go_on(self, run: MapRun, child: Child) -> None:
         """A STANDARD child that is there already goes on, or is redriven. Raises StoreError."""
-        arn = distributed.child(run.row.arn, waiting.number, express=False).arn
+        arn = distributed.child(run.row.arn, child.number, express=False).arn
         here = self._host.live.get(arn)
         row = self._store.execution(arn)
         if row is None:
             raise StoreError(f"The store does not know the child {arn} of a Map Run any more.")
         fresh = children.rebuilt(self._store, row, run.parent, self._chance)
-        again = waiting.status != RUNNING
+        again = child.before != RUNNING
         live = here if here is not None and not again else fresh
-        child = run.begin(waiting, live)
-        self._hear(run, waiting.number, child)
+        self._hear(run, run.begin(child, live))
         if again:
             self._host.put(arn, Arrival(facts.Redrive(), redrive=fresh))
         elif live is fresh and row.status != "RUNNING":  # somebody has ended it meanwhile
@@ -351,36 +346,36 @@ class MapRuns:
         if run.over:
             self._host.put(arn, Arrival(facts.Stop()))
 
-    def _hear(self, run: MapRun, index: int, child: Child) -> None:
+    def _hear(self, run: MapRun, child: Child) -> None:
         """Hear how the child ends. A redrive that is refused has not even been started."""
         live = child.live
         assert live is not None
-        live.ended.add_done_callback(lambda ended: self._ended(run, index, child, ended))
+        live.ended.add_done_callback(lambda ended: self._ended(run, child, ended))
         if child.before not in (PENDING, RUNNING):
-            live.started.add_done_callback(lambda started: self._refused(run, index, child, started))
-        run.called(live.row.arn, index)
+            live.started.add_done_callback(lambda started: self._refused(run, child, started))
+        run.called(live.row.arn, child.number)
 
-    def _refused(self, run: MapRun, index: int, child: Child, started: "Future[None]") -> None:
+    def _refused(self, run: MapRun, child: Child, started: "Future[None]") -> None:
         if started.exception() is not None:
-            self._ended(run, index, child, started)
+            self._ended(run, child, started)
 
-    def _ended(self, run: MapRun, index: int, child: Child, ended: "Future[None]") -> None:
-        if run.running.get(index) is not child:
+    def _ended(self, run: MapRun, child: Child, ended: "Future[None]") -> None:
+        if run.running.get(child.number) is not child:
             return
         error = ended.exception()
         if error is not None:
-            self._host.later(partial(self._lost, run, index, child, error))
+            self._host.later(partial(self._lost, run, child, error))
             return
         assert child.live is not None
-        self._count(run, index, child, child.live, closing(child.live.machine.run))
+        self._count(run, child, child.live, closing(child.live.machine.run))
         self._soon(run)
 
-    def _count(self, run: MapRun, index: int, child: Child, live: Live, end: Closing) -> None:
+    def _count(self, run: MapRun, child: Child, live: Live, end: Closing) -> None:
         if run.express:
             ending = Ending(end.status, end.output, end.error, end.cause, live.row.started_at, end.stopped_at)
-            run.ended.append(Ended(index, child, ending, live.made))
+            run.ended.append(Ended(child, ending, live.made))
         else:
-            run.end(index, child, end.status)
+            run.end(child, end.status)
 
     def _accept(self, run: MapRun) -> None:
         """The ends of EXPRESS children count once they are durable. Raises StoreError."""
@@ -398,9 +393,9 @@ class MapRuns:
             if run.here != here:
                 self._whole.limit(run)
 
-    def _lost(self, run: MapRun, index: int, child: Child, error: BaseException) -> None:
+    def _lost(self, run: MapRun, child: Child, error: BaseException) -> None:
         """A child that this engine has lost: it ended as another process says, or cannot go on. Raises StoreError."""
-        if run.running.get(index) is not child or self._runs.get(run.row.arn) is not run:
+        if run.running.get(child.number) is not child or self._runs.get(run.row.arn) is not run:
             return
         live = child.live
         assert live is not None
@@ -410,15 +405,15 @@ class MapRuns:
             if parent is None or parent.steps > run.parent.step:
                 self._forget(run)
                 return
-            del run.running[index]
-            self._go_on(run, Waiting(index, None, child.items, RUNNING))
+            run.let_go(child)
+            self._go_on(run, Child(child.number, None, child.items, RUNNING))
             return
         end = Closing("FAILED", None, "States.Runtime", str(error), self._clock.now())
         if row is not None and row.status != RUNNING:
             end = Closing(row.status, row.output, row.error, row.cause, row.stopped_at)
             if child.before not in (PENDING, RUNNING) and row.redrive_count == live.row.redrive_count:
                 run.tally.add(STUCK, child.items)
-        self._count(run, index, child, live, end)
+        self._count(run, child, live, end)
         self._advance(run)
 
     # --- the end
@@ -449,7 +444,7 @@ class MapRuns:
     def _export(self, run: MapRun, end: facts.TaskFailed) -> None:
         """Write the results of a run that has failed, too; whatever becomes of that, it has failed."""
         run.last = _nothing  # not twice
-        pending = [] if run.express else [each for each in run.waiting if each.status == PENDING]
+        pending = [] if run.express else [each for each in run.waiting if each.before == PENDING]
         rows = [child_row(run, each.number, each.input, run.row.started_at) for each in pending]
 
         def write() -> None:
@@ -475,20 +470,20 @@ class MapRuns:
     def _stop(self, run: MapRun) -> None:
         """Tell all children to stop that run. Of those that wait in the pool, as many were said to run as may."""
         waited = []
-        for number, child in run.running.items():
+        for child in run.running.values():
             if child.live is not None:
                 self._host.put(child.live.row.arn, Arrival(facts.Stop()))
-            elif self._whole.cancel(run, number, child):
-                waited.append((number, child))
+            elif self._whole.cancel(run, child.number):
+                waited.append(child)
         most = run.row.max_concurrency or len(run.running)
         aborted = max(0, most - len(run.running) + len(waited))
-        run.ended += [self._aborted(number, child) for number, child in waited[:aborted]]
-        for number, _ in waited[aborted:]:
-            run.take_back(number)
+        run.ended += [self._aborted(child) for child in waited[:aborted]]
+        for child in waited[aborted:]:
+            run.take_back(child)
 
-    def _aborted(self, number: int, child: Child) -> Ended:
+    def _aborted(self, child: Child) -> Ended:
         now = self._clock.now()
-        return Ended(number, child, Ending("ABORTED", None, None, None, now, now), ())
+        return Ended(child, Ending("ABORTED", None, None, None, now, now), ())
 
     def _settle(self, run: MapRun) -> None:
         """The run is being ended: stop what was not at work here, and look whether all have ended.
@@ -500,7 +495,7 @@ class MapRuns:
         while run.left:
             known = run.known.pop(run.left[-1], None)
             items = next((each.items for each in run.waiting if each.number == run.left[-1]), 1)
-            self._go_on(run, Waiting(run.left[-1], None, items, known.status if known else RUNNING))
+            self._go_on(run, Child(run.left[-1], None, items, known.status if known else RUNNING))
             run.left.pop()
         if not (run.running or run.ended or run.accepted):
             run.last()
@@ -549,9 +544,9 @@ class MapRuns:
         if not run.reading:
             run.chunks.close()
         running, run.running = run.running, {}
-        for number, child in running.items():
+        for child in running.values():
             if child.live is None:
-                self._whole.cancel(run, number, child)
+                self._whole.cancel(run, child.number)
                 continue
             error = AlreadyExists(f"execution {child.live.row.arn} is another engine's, with its Map Run")
             self._host.drop(child.live, error)

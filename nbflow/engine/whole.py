@@ -5,6 +5,7 @@ the step that does it, whose Retry and Catch may help.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import count
 from typing import Final
 
@@ -12,12 +13,13 @@ from nbflow.artifacts.shelf import Shelf
 from nbflow.artifacts.values import references
 from nbflow.engine.known import KnownArtifacts
 from nbflow.engine.live import Live
-from nbflow.engine.map_run import Child, MapRun, Waiting
+from nbflow.engine.map_run import Child, MapRun
 from nbflow.language import model
 from nbflow.language.integrations import integration, is_invocation
 from nbflow.machine import distributed
 from nbflow.pools.port import Pool
-from nbflow.tasks import child
+from nbflow.tasks import child as children
+from nbflow.tasks.child import attempt_of
 from nbflow.tasks.job import Code, Job, Outcome
 
 MOST_SENT: Final = 10_000
@@ -35,35 +37,33 @@ class Whole:
         self._shelf = shelf
         self._known = known
         self._answered = answered
-        self._numbers = count(1)
+        self._times = count()
 
-    def begin(self, run: MapRun, waiting: Waiting) -> None:
+    def take(self, run: MapRun) -> None:
+        """The children of a run are to be done."""
+        run.time = next(self._times)
+        self.limit(run)
+
+    def begin(self, run: MapRun, child: Child) -> None:
         """Do a child. Raises StoreError; then nothing has been done."""
         assert run.parcel is not None
-        hashes = references(waiting.input)
-        job = Job(
-            execution=distributed.child(run.row.arn, waiting.number, express=True).arn,
-            attempt=-next(self._numbers),  # none of the child's own, nor one of its earlier times
-            code=run.parcel,
-            arguments=waiting.input,
-            shelf=self._shelf,
-            known=self._known.of(hashes) if hashes else {},
-            directory=run.parent.directory,
-        )
-        run.begin(waiting, None, job.attempt)
-
-        def hear(outcome: Outcome) -> None:
-            run.answers.append((waiting.number, outcome))
-            self._answered(run)
-
+        hashes = references(child.input)
+        known = self._known.of(hashes) if hashes else {}
+        directory, attempt = run.parent.directory, attempt_of(child.number, run.time)
+        job = Job(run.row.arn, attempt, run.parcel, child.input, self._shelf, known, directory=directory)
+        run.begin(child)
         try:
-            self._pool.submit(job, hear)
+            self._pool.submit(job, partial(self._hear, run))
         except Exception as error:  # noqa: BLE001  # a pool that is shut down, no threads left, …
-            hear(Outcome(job.execution, job.attempt, None, type(error).__name__, str(error)))
+            self._hear(run, Outcome(job.execution, job.attempt, None, type(error).__name__, str(error)))
 
-    def cancel(self, run: MapRun, number: int, child: Child) -> bool:
+    def _hear(self, run: MapRun, outcome: Outcome) -> None:
+        run.answers.append(outcome)
+        self._answered(run)
+
+    def cancel(self, run: MapRun, number: int) -> bool:
         """Give a child up. True: it will not begin. False: it is told to stop, and its answer will come."""
-        return self._pool.cancel(distributed.child(run.row.arn, number, express=True).arn, child.job)
+        return self._pool.cancel(run.row.arn, attempt_of(number, run.time))
 
     def limit(self, run: MapRun) -> None:
         """Let as many children run as may: those that run in the engine count, too."""
@@ -84,7 +84,7 @@ def parcel(live: Live, run: str, name: str, definition: str, processor: model.St
     if not tasks or not all(_is_done_by(codes, resource) for resource in tasks):
         return None
     needed = codes if any(map(is_invocation, tasks)) else {resource: codes[resource] for resource in tasks}
-    return child.pin(name, definition, needed, distributed.constants(live.machine.run, run, express=True))
+    return children.pin(name, definition, needed, distributed.constants(live.machine.run, run, express=True))
 
 
 def _may_travel(code: Code) -> bool:

@@ -5,6 +5,7 @@ recorded. To read the items, to start a child for each and to count how they end
 the run has the id of its MapRunStarted event, and is answered like an attempt.
 """
 
+import hashlib
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -231,10 +232,17 @@ class Child(NamedTuple):
 
 def child(map_run: str, index: int, *, express: bool) -> Child:
     """The child of this number. The run's ARN and the number decide: a run that is told again has the same children."""
-    name = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{map_run}#{index}"))
+    name = _uuid5(f"{map_run}#{index}")
     map_state = map_run.rpartition(":")[0]
     arn = f"{map_state.replace(':mapRun:', ':express:' if express else ':execution:', 1)}:{name}"
     return Child(name, arn, map_state.replace(":mapRun:", ":stateMachine:", 1))
+
+
+def _uuid5(name: str) -> str:
+    """The text of uuid.uuid5(uuid.NAMESPACE_URL, name) (RFC 9562, 5.5), for the millions, in a third of the time."""
+    text = hashlib.sha1(uuid.NAMESPACE_URL.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
 def constants(parent: Run, map_run: str, *, express: bool) -> dict[str, Json]:

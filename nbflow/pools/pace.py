@@ -5,7 +5,7 @@ from typing import Final
 TARGET: Final = 0.1
 """Seconds of work that a chunk of short jobs is made to hold."""
 
-MOST_JOBS: Final = 200
+MOST_JOBS: Final = 1_000
 """Jobs in a chunk: beyond this, the round trip's share is small, and the outcomes of a chunk arrive together."""
 
 AHEAD: Final = 0.5

@@ -39,6 +39,23 @@ Attempt: TypeAlias = Callable[[Job], Outcome]
 """Does one attempt at a task on this thread, whatever comes of it. Raises Stopped if it is told to stop."""
 
 
+_MOST_CHILDREN: Final = 2**40
+"""More than any Map Run has."""
+
+
+def attempt_of(number: int, time: int) -> int:
+    """By which attempt a pool knows the child of this number, the Map Run being its execution.
+
+    ``time`` tells it from the same child at another time. It is none of the child's own attempts: those are positive.
+    """
+    return -(time * _MOST_CHILDREN + number) - 1
+
+
+def number_of(attempt: int) -> int:
+    """Whose attempt it is."""
+    return (-attempt - 1) % _MOST_CHILDREN
+
+
 class Ending(NamedTuple):
     """How a child ended."""
 
@@ -85,7 +102,7 @@ def plan(content: bytes) -> _Plan:
 
 
 def run(job: Job, attempt: Attempt, now: Callable[[], float]) -> tuple[Ending | HandedBack, list[Artifact]]:
-    """Do a child, whose ARN is the job's execution, and whose input are its arguments.
+    """Do a child of the Map Run whose ARN is the job's execution; its input are the arguments (:func:`attempt_of`).
 
     Answers how it ended, or what it has done, and the artifacts that its tasks have made. ``now`` is in seconds since
     the epoch. Raises Stopped.
@@ -109,7 +126,8 @@ class _Child:
         self._attempt = attempt
         self._now = now
         self._owed: deque[orders.Order] = deque()
-        self._hear(facts.Start(job.arguments, distributed.named(plan.context, job.execution)))
+        self._arn = distributed.child(job.execution, number_of(job.attempt), express=True).arn
+        self._hear(facts.Start(job.arguments, distributed.named(plan.context, self._arn)))
 
     def _hear(self, fact: facts.Fact, at: float = 0.0) -> None:
         step = self.machine.step(fact, max(self._now(), at))
@@ -148,6 +166,7 @@ class _Child:
         if code is None or order.token is not None:
             return False
         job = self._job._replace(
+            execution=self._arn,
             attempt=order.attempt,
             code=code,
             arguments=arguments,

@@ -12,8 +12,11 @@ def hearing_of(
     steps: Mapping[str, tuple[str, int, int]] | None = None,
 ) -> Hearing:
     hearing = Hearing()
+    known = steps or {}
     hearing.attach(
-        lambda execution, attempt: under_way.get((execution, attempt)), (steps or {}).get, news.append
+        lambda execution, attempt: under_way.get((execution, attempt)),
+        lambda execution, attempt: known.get(execution),
+        news.append,
     )
     return hearing
 

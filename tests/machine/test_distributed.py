@@ -1,12 +1,16 @@
 """Distributed Maps: what is planned when one is entered, what its history shows, and how it ends."""
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nbflow.language.values import Json
 from nbflow.machine import facts, orders, records
+from nbflow.machine.distributed import child
 from nbflow.machine.trace import Trace
 from tests.machine.driver import TASK, Driver, Script
 from tests.machine.test_states import RUNTIME, echo, fails, one
@@ -519,3 +523,12 @@ def test_the_trace_of_a_run() -> None:
         (4, "States.ExceedToleratedFailureThreshold"),
         (7, None),
     ]
+
+
+@given(st.text(), st.integers(0, 10**9))
+def test_a_child_is_named_by_a_uuid_of_its_run_and_number(run: str, number: int) -> None:
+    arn = (
+        f"arn:aws:states:us-east-1:000000000000:mapRun:machine/each:{run.encode('utf-8', 'replace').decode()}"
+    )
+    name = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{arn}#{number}"))
+    assert child(arn, number, express=False).name == name

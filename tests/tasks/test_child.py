@@ -9,20 +9,24 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nbflow.artifacts.shelf import Shelf
 from nbflow.artifacts.values import references
 from nbflow.language.values import Json
-from nbflow.machine import Machine, orders
+from nbflow.machine import Machine, distributed, orders
 from nbflow.machine.records import decode
 from nbflow.tasks import child, function
-from nbflow.tasks.child import Ending, HandedBack
+from nbflow.tasks.child import Ending, HandedBack, attempt_of, number_of
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.perform import perform
 from nbflow.tasks.stopping import stop
 from tests.machine.driver import ACTIVITY, TASK
 
-ARN = "arn:aws:states:us-east-1:000000000000:express:machine/each:name"
+RUN = "arn:aws:states:us-east-1:000000000000:mapRun:machine/each:run"
+NUMBER, TIME = 7, 3
+_, ARN, _ = distributed.child(RUN, NUMBER, express=True)
 CONTEXT: dict[str, Json] = {"Execution": {"Id": "of the parent", "RoleArn": "arn:role"}, "Express": True}
 
 
@@ -54,7 +58,7 @@ class Bench:
         self.code = child.pin("each", json.dumps(definition), codes, CONTEXT)
 
     def outcome(self, input: Json = None, now: Callable[[], float] = lambda: 1000.0) -> Outcome:
-        return perform(Job(ARN, -1, self.code, input, self.shelf), now=now)
+        return perform(Job(RUN, attempt_of(NUMBER, TIME), self.code, input, self.shelf), now=now)
 
     def ending(self, input: Json = None, now: Callable[[], float] = lambda: 1000.0) -> Ending:
         outcome = self.outcome(input, now)
@@ -93,7 +97,7 @@ def test_its_tasks_are_done_one_after_the_other(bench: Bench) -> None:
 def test_what_has_no_task_is_done_too(bench: Bench) -> None:
     bench.pin(states(P={"Type": "Pass", "Parameters": {"v.$": "$", "e.$": "$$.Execution"}, "End": True}))
     output = json.loads(bench.ending(3).output or "")
-    about = {"Id": ARN, "Name": "name", "RoleArn": "arn:role", "Input": 3}
+    about = {"Id": ARN, "Name": ARN.rpartition(":")[2], "RoleArn": "arn:role", "Input": 3}
     assert output["v"] == 3
     assert output["e"].items() >= about.items()
 
@@ -254,7 +258,7 @@ def test_a_task_goes_on_when_something_else_is_due(
 
 def test_it_is_stopped_as_a_whole(bench: Bench) -> None:
     def stopping(value: Json) -> None:
-        stop([(ARN, -1)])
+        stop([(RUN, attempt_of(NUMBER, TIME))])
         for _ in range(1000):  # it is raised between two steps of Python
             pass
 
@@ -273,3 +277,11 @@ def test_codes_that_do_the_same_are_kin(bench: Bench) -> None:
     assert one.kin == other.kin
     assert one.sha256 != other.sha256
     assert child.pin("each", json.dumps(states(B=task())), codes, CONTEXT).kin != one.kin
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**6))
+def test_an_attempt_tells_the_child_and_the_time(number: int, time: int) -> None:
+    attempt = attempt_of(number, time)
+    assert attempt < 0
+    assert number_of(attempt) == number
+    assert attempt_of(number, time + 1) != attempt
