@@ -68,11 +68,11 @@ class _Flight:
     given_up: set[Key] = field(default_factory=set)
     wish: str | None = None
     """The worker that has its data."""
+    keys: frozenset[Key] = field(init=False)
+    """Of its jobs, as in ``Lane.waiting``."""
 
-    @property
-    def keys(self) -> set[Key]:
-        """Of its jobs, as in ``Lane.waiting``."""
-        return {entry.key for entry in self.entries}
+    def __post_init__(self) -> None:
+        self.keys = frozenset(entry.key for entry in self.entries)
 
     @property
     def wanted(self) -> list[Entry]:
@@ -110,6 +110,8 @@ class DaskPool:
         self._suspects: deque[_Flight] = deque()
         self._flights: dict[Any, _Flight] = {}
         """By Dask's future."""
+        self._sent: dict[Key, Any] = {}
+        """The future that does a job."""
         self._finished: deque[Any] = deque()
         self._locality = Locality()
         self._deserted: WeakSet[Any] = WeakSet()
@@ -153,16 +155,15 @@ class DaskPool:
                 if key in flight.keys:
                     self._suspects.remove(flight)
                     return True
-            for future, flight in self._flights.items():
-                if key in flight.keys and not future.done():
-                    flight.given_up.add(key)
-                    if flight.given_up < flight.keys:
-                        return False
-                    self._forget(future)
-                    future.release()  # does not wait; Dask does not begin it, and its worker tells it to stop
-                    break
-            else:
+            future = self._sent.get(key)
+            if future is None or future.done():
                 return False
+            flight = self._flights[future]
+            flight.given_up.add(key)
+            if len(flight.given_up) < len(flight.keys):
+                return False
+            self._forget(future)
+            future.release()  # does not wait; Dask does not begin it, and its worker tells it to stop
         others = [entry for entry in flight.entries if entry.key != key]
         _answer(others, failures([entry.job for entry in others], Stopped()))
         return True
@@ -324,6 +325,7 @@ class DaskPool:
             return
         with self._condition:
             self._flights[future] = flight
+            self._sent.update(dict.fromkeys(flight.keys, future))
         future.add_done_callback(self._note_finished)
 
     def _key(self, jobs: Sequence[Job]) -> str:
@@ -412,6 +414,8 @@ class DaskPool:
         """A flight is over: there is room for the next."""
         flight = self._flights.pop(future, None)
         if flight is not None:
+            for key in flight.keys:
+                self._sent.pop(key, None)
             lane = flight.lane(self._lanes)
             lane.over(len(flight.entries))
             self._locality.over(flight.wish)
