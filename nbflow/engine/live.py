@@ -101,6 +101,8 @@ class Live:
     """To be done when nothing more is owed to it, or the engine has forgotten it."""
     made: list[Artifact] = field(default_factory=list)
     """What its tasks have put on the shelf, if it is not kept: who has started it, may want to keep that."""
+    printed: list[str] = field(default_factory=list)
+    """What they have printed, if it is not kept."""
     nests: bool = field(init=False)
     """Whether its tasks may have started other executions."""
 

@@ -14,6 +14,7 @@ from nbflow.language.paths import compact, spelt
 from nbflow.language.values import Json
 from nbflow.machine import distributed, orders
 from nbflow.store.rows import Closing, ExecutionRow, MapRunRow
+from nbflow.tasks.capture import Buffer
 from nbflow.tasks.child import Ending
 from nbflow.tasks.items import size
 from nbflow.tasks.job import Code, Outcome
@@ -126,6 +127,8 @@ class MapRun:
     tally: Tally = field(default_factory=Tally)
     redriven: Tally = field(default_factory=Tally)
     """Of those that wait to be taken up again, how they had ended."""
+    log: Buffer = field(default_factory=Buffer)
+    """What EXPRESS children have printed, as far as there is room."""
     soon: bool = False
     """It is to be looked at in the next turn."""
     over: bool = False
@@ -214,6 +217,11 @@ class MapRun:
         """A child has ended so."""
         self.let_go(child)
         self.tally.move(RUNNING, status, child.items)
+
+    def note(self, child: Child, printed: str) -> None:
+        """An EXPRESS child has printed something: each line stands behind its number."""
+        for line in printed.splitlines():
+            self.log.write(f"[{child.number}] {line}\n")
 
     def accept(self) -> None:
         """The next ends of EXPRESS children that are to be written down together."""

@@ -297,6 +297,7 @@ class MapRuns:
             run.answers.popleft()
 
     def _take_answer(self, run: MapRun, child: Child, outcome: Outcome) -> None:
+        run.note(child, outcome.log)
         if type(outcome.output) is Ending:
             run.ended.append(Ended(child, outcome.output, outcome.artifacts))
         elif type(outcome.output) is HandedBack:
@@ -374,6 +375,7 @@ class MapRuns:
         if run.express:
             ending = Ending(end.status, end.output, end.error, end.cause, live.row.started_at, end.stopped_at)
             run.ended.append(Ended(child, ending, live.made))
+            run.note(child, "".join(live.printed))
         else:
             run.end(child, end.status)
 
@@ -513,7 +515,8 @@ class MapRuns:
             return
         run.over = True
         del self._runs[run.row.arn]
-        arrival = Arrival(end, map_run=run.closed(status, self._clock.now()))
+        printed = Outcome(run.parent.row.arn, run.order.attempt, log=run.log.text())
+        arrival = Arrival(end, printed, map_run=run.closed(status, self._clock.now()))
         self._host.put(run.parent.row.arn, arrival)
         if run.next is not None:
             self._host.later(run.next)

@@ -390,6 +390,7 @@ class Turns:
             self._known.add(made.artifacts)
             if not live.kept:
                 live.made += made.artifacts
+                live.printed += [log.text for log in made.append.logs]
             if made.wake is not None:
                 self._arm(live, made.wake)
         return made

@@ -196,6 +196,24 @@ def test_results_have_their_inputs(floor: Floor, kept: bool) -> None:
     assert sorted(json.loads(each["Output"]) for each in found if "Output" in each) == [2, 4]
 
 
+def test_what_children_print_is_logged_at_their_maps_step(floor: Floor) -> None:
+    """Also what those print that go on in the engine."""
+
+    def doubt(value: int) -> int:
+        print(f"doubting {value}\nvery much")
+        return odd(value)
+
+    floor.map(task("doubt", **RETRY), [2, 1], {"doubt": doubt}, type="EXPRESS", ToleratedFailureCount=1)
+    floor.settle()
+    [(attempt, text)] = floor.store.logs(floor.arn).items()
+    assert attempt == floor.map_run.attempt
+    assert text.splitlines() == [
+        f"[{number}] {line}"
+        for number, value in ((0, 2), (1, 1), (1, 1))
+        for line in (f"doubting {value}", "very much")
+    ]
+
+
 # --- the ends
 
 
