@@ -1,7 +1,8 @@
 """What the tasks of an execution have printed, as it is recorded: a text for each attempt, when that has ended.
 
 It is read along the journal, so that it comes in the order of those ends. The children of a Map Run are executions of
-their own; of those that have ended nothing is kept here, however many they are.
+their own, but that EXPRESS ones are logged at the step of their Map; of those that have ended nothing is kept here,
+however many they are.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -128,11 +129,11 @@ class _Reader:
 
     def _take(self, record: Record) -> Iterator[Log]:
         visit = self.trace.add(record)
+        if visit is not None and isinstance(record, r.TaskScheduled | r.MapRunStarted | r.MapRunRedriven):
+            self._open[visit.attempts[-1].id] = visit
         match record:
             case r.TaskCancelled():
                 yield from self._ended(record.attempt, record.at)
-            case r.TaskScheduled() if visit is not None:
-                self._open[visit.attempts[-1].id] = visit
             case r.TaskSucceeded() | r.TaskFailed() if visit is not None:
                 yield from self._ended(visit.attempts[-1].id, record.at)
             case r.MapRunStarted() if visit is not None:
@@ -144,6 +145,7 @@ class _Reader:
             case r.MapRunSucceeded() | r.MapRunFailed() if visit is not None and visit.map_run is not None:
                 self._at_work.discard(visit.map_run)
                 yield from self._map_runs[visit.map_run].news()
+                yield from self._ended(visit.attempts[-1].id, record.at)
             case _:
                 pass
 

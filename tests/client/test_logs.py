@@ -211,3 +211,11 @@ def test_a_log_is_shown_under_its_step() -> None:
     heading, text = file.getvalue().splitlines()
     assert heading.startswith("'[b]', attempt 2: 2")
     assert text == "[/]"
+
+
+def test_express_children_are_told_of_at_the_step_of_their_map() -> None:
+    state = scattered(task("say"), MaxConcurrency=1)
+    state["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] = "EXPRESS"
+    definition = {"StartAt": "Each", "States": {"Each": state}}
+    run = nf.StateMachine(definition, name="each", tasks={"say": say}).start([7, 8]).wait()
+    assert told(logs(run)) == [("Each", 1, "[0] said 7\n[1] said 8")]
