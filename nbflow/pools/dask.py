@@ -28,14 +28,22 @@ from typing import Any, Final, Literal
 from uuid import uuid4
 from weakref import WeakSet
 
-from nbflow.pools.chunk import decode, encode, perform_chunk
+from nbflow.pools.chunk import LACKING, decode, encode, is_large, perform_chunk
 from nbflow.pools.cluster import PATIENCE, Cluster, SchedulerLost, ask
 from nbflow.pools.heard import Ears
 from nbflow.pools.lanes import Entry, Lane, Lanes
 from nbflow.pools.locality import Locality
 from nbflow.pools.pace import AHEAD, DEMAND, chunk_sizes
 from nbflow.pools.port import Answer
-from nbflow.pools.results import ClientClosed, SchedulerGone, failures, is_deserted, is_orphan, results
+from nbflow.pools.results import (
+    ClientClosed,
+    Lacking,
+    SchedulerGone,
+    failures,
+    is_deserted,
+    is_orphan,
+    results,
+)
 from nbflow.pools.width import NoResource, Resources, Widths, may_grow, missing
 from nbflow.tasks.heard import Hear
 from nbflow.tasks.job import Code, Job, Outcome
@@ -112,6 +120,8 @@ class DaskPool:
         """By Dask's future."""
         self._sent: dict[Key, Any] = {}
         """The future that does a job."""
+        self._carried: set[str] = set()
+        """Large codes that workers have, or some of them."""
         self._finished: deque[Any] = deque()
         self._locality = Locality()
         self._deserted: WeakSet[Any] = WeakSet()
@@ -310,7 +320,7 @@ class DaskPool:
             expendable = self._cluster.is_own(client)
             future = client.submit(
                 perform_chunk,
-                encode(jobs),
+                encode(jobs, bare=jobs[0].code.sha256 in self._carried),
                 expendable,
                 self._ears.topic,
                 key=self._key(jobs),
@@ -377,6 +387,11 @@ class DaskPool:
             entries = flight.entries
             if type(result).__name__ == "KilledWorker":
                 self._locality.gone(result.last_worker.address)  # type: ignore[union-attr]
+            code = entries[0].job.code
+            if isinstance(result, Lacking):
+                self._carried.discard(code.sha256)
+            elif is_large(code) and not isinstance(result, BaseException):
+                self._carried.add(code.sha256)
             if isinstance(result, BaseException):
                 if self._send_again(future, flight, result):
                     entries, result = flight.unwanted, Stopped()
@@ -395,6 +410,8 @@ class DaskPool:
         elif isinstance(error, ClientClosed):
             if self._cluster.is_users(future.client) and future.client not in self._deserted:
                 return False
+            self._put_back(flight)
+        elif isinstance(error, Lacking):
             self._put_back(flight)
         elif type(error).__name__ == "KilledWorker" and not _is_culprit(future, flight, error):
             alone = _where_alone(flight, error, flight.lane(self._lanes).seconds)
@@ -458,6 +475,8 @@ def _where_alone(flight: _Flight, killed: Any, seconds: float | None) -> Literal
 def _decoded(flight: _Flight, result: bytes | BaseException) -> list[Outcome] | BaseException:
     if isinstance(result, BaseException):
         return result
+    if result == LACKING:
+        return Lacking()
     try:
         return decode([entry.job for entry in flight.entries], result)
     except Exception as error:  # noqa: BLE001  # unpickling what a worker with other versions has made

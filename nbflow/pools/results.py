@@ -19,6 +19,10 @@ class SchedulerGone(NbflowError):
     """The scheduler that had the jobs is gone, or was restarted, and has forgotten them."""
 
 
+class Lacking(NbflowError):
+    """The worker does not have the code, whose content had been sent before."""
+
+
 _FORGOTTEN: Final = ("scheduler-connection-lost", "scheduler-restart")
 """Dask's reasons for futures that it cancels by itself."""
 

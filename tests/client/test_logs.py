@@ -218,4 +218,4 @@ def test_express_children_are_told_of_at_the_step_of_their_map() -> None:
     state["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] = "EXPRESS"
     definition = {"StartAt": "Each", "States": {"Each": state}}
     run = nf.StateMachine(definition, name="each", tasks={"say": say}).start([7, 8]).wait()
-    assert told(logs(run)) == [("Each", 1, "[0] said 7\n[1] said 8")]
+    assert told(logs(run)) == [("'Each'", 1, "[0] said 7\n[1] said 8")]

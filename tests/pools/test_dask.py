@@ -15,6 +15,7 @@ import distributed
 import pytest
 
 from nbflow.artifacts.shelf import Shelf
+from nbflow.pools.chunk import LARGE, encode
 from nbflow.pools.cluster import Cluster
 from nbflow.pools.dask import DaskPool
 from nbflow.tasks.function import pin
@@ -50,6 +51,40 @@ def test_short_jobs_are_spread_and_each_answered_once(pool: DaskPool, shelf: She
     assert len(workers) == 2
     assert os.getpid() not in workers
     assert answers.came.empty()
+
+
+def test_a_worker_that_lacks_a_large_code_gets_it(
+    pool: DaskPool, dask_client: Any, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bool] = []
+
+    def noting(jobs: list[Job], *, bare: bool = False) -> bytes:
+        sent.append(bare)
+        return encode(jobs, bare=bare)
+
+    monkeypatch.setattr("nbflow.pools.dask.encode", noting)
+    load = os.urandom(2 * LARGE)
+    answers = Answers(pool, shelf)
+    code = pin(lambda x: x + len(load), "heavy", keywords=False)
+    answers.send(code, 1)
+    answers.wait()
+    answers.sent = 0
+    answers.send(code, 2)
+    answers.wait()
+    dask_client.run(_forget_contents)
+    answers.sent = 0
+    answers.send(code, 3)
+    assert outputs(answers.wait()) == [3 + 2 * LARGE]
+    first, *later = sent
+    assert not first
+    assert later[0]
+    assert later[-2:] == [True, False]
+
+
+def _forget_contents() -> None:
+    from nbflow.pools import chunk
+
+    chunk._contents = chunk._Contents()  # type: ignore[misc]  # as a worker that is new
 
 
 def test_dask_does_not_keep_what_has_been_answered(pool: DaskPool, dask_client: Any, shelf: Shelf) -> None:
