@@ -67,7 +67,7 @@ def spelt(text: None) -> None: ...
 def spelt(text: str | None) -> str | None: ...
 def spelt(text: str | None) -> str | None:
     """Text that a database takes: a lone surrogate, which UTF-8 does not have, as JSON escapes it."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+    return text if text is None or text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def kind(value: Json) -> str:

@@ -155,13 +155,15 @@ def _new_orders(turn: Turn, cancelling_before: int) -> list[orders.Order]:
             said += 1
     # Those that were given up in this turn stand at the end, in their order.
     added = len(run.cancelling) - (cancelling_before - said)
-    given_up = list(islice(reversed(run.cancelling), added))
-    new += [orders.CancelTask(attempt) for attempt in reversed(given_up)]
+    if added:
+        given_up = list(islice(reversed(run.cancelling), added))
+        new += [orders.CancelTask(attempt) for attempt in reversed(given_up)]
     return new + _what_is_next(run)
 
 
 def _what_is_next(run: Run) -> list[orders.Order]:
-    next: list[orders.Order] = [] if run.next_due is None else [orders.WakeAt(run.next_due)]
+    due = run.next_due
+    next: list[orders.Order] = [] if due is None else [orders.WakeAt(due)]
     return [*next, orders.GoOn()] if run.ready else next
 
 

@@ -35,6 +35,8 @@ MOST_RECORDS: Final = 10_000
 
 _CHANCE: Final = random.SystemRandom()
 
+_NONE: Final[Mapping[str, Artifact]] = {}
+
 Attempt: TypeAlias = Callable[[Job], Outcome]
 """Does one attempt at a task on this thread, whatever comes of it. Raises Stopped if it is told to stop."""
 
@@ -165,14 +167,16 @@ class _Child:
         code, arguments = bound(order, self._codes)
         if code is None or order.token is not None:
             return False
-        job = self._job._replace(
-            execution=self._arn,
-            attempt=order.attempt,
-            code=code,
-            arguments=arguments,
-            known=self._known(arguments),
-            expected=order.expected,
-            enveloped=is_invocation(order.resource),
+        job = Job(
+            self._arn,
+            order.attempt,
+            code,
+            arguments,
+            self._job.shelf,
+            self._known(arguments),
+            order.expected,
+            self._job.directory,
+            is_invocation(order.resource),
         )
         outcome = self._attempt(job) if self.machine.run.next_due is None else self._in_time(job)
         if outcome is None:
@@ -186,8 +190,10 @@ class _Child:
 
     def _known(self, arguments: Json) -> Mapping[str, Artifact]:
         """The artifacts that they refer to, and that the store knows, or will."""
+        if not (self._job.known or self.made):
+            return _NONE
         known = {**self._job.known, **self.made}
-        return {sha: known[sha] for sha in references(arguments) if sha in known} if known else known
+        return {sha: known[sha] for sha in references(arguments) if sha in known}
 
     def _in_time(self, job: Job) -> Outcome | None:
         """The task's outcome, while something else may become due. None: its time was over before."""

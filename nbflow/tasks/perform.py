@@ -33,7 +33,8 @@ def perform(job: Job, hear: Hear | None = None, now: Callable[[], float] = time.
     """Do the job here and now. ``hear`` is told what it says meanwhile; ``now`` is in seconds since the epoch."""
     speaker = None if hear is None else Speaker(job.execution, job.attempt, hear)
     begun = time.perf_counter()
-    output, error, cause, artifacts = None, None, None, list[Artifact]()
+    output, error, cause = None, None, None
+    artifacts: list[Artifact] = []
     key, do = (job.execution, job.attempt), partial(_DO[job.code.kind], job, now)
     with captured(speaker) as log:
         if speaker is not None:
@@ -107,7 +108,8 @@ def _express(job: Job, now: Callable[[], float]) -> tuple[Json, list[Artifact]]:
 
 def _attempted(job: Job, now: Callable[[], float]) -> Outcome:
     """An attempt within a child: what it prints is the child's, and it is stopped with it. Raises Stopped."""
-    output, error, cause, artifacts = None, None, None, list[Artifact]()
+    output, error, cause = None, None, None
+    artifacts: list[Artifact] = []
     try:
         output, artifacts = _DO[job.code.kind](job, now)
     except Stopped:
