@@ -306,6 +306,10 @@ def plain(value: Any) -> Json:
     return str(value)
 
 
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
 def _bytes_text(value: bytes) -> str:
     try:
         return value.decode()
@@ -324,7 +328,7 @@ _PLAIN: Final[list[tuple[Any, Callable[[Any], Json]]]] = [
     ),  # NaT is one
     ((date, time), lambda value: value.isoformat()),
     (timedelta, lambda value: value.total_seconds()),
-    (Decimal, lambda value: int(value) if value == value.to_integral_value() else float(value)),
+    (Decimal, lambda value: _number(value) if value.is_finite() else None),
     (bytes, _bytes_text),
 ]
 """What pyarrow makes of Parquet's types, the frequent ones first; a datetime is a date too."""
