@@ -151,18 +151,20 @@ def test_rows_are_written_group_by_group(tmp_path: Path, monkeypatch: pytest.Mon
     assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [2, 2, 1]
 
 
-def test_memory_is_bounded(tmp_path: Path) -> None:
+def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "_TEXT", 2**18)
+
     def results(number: int) -> Iterator[ChildResult]:
         for n in range(number):
             yield child(str(n), output={"n": n, "text": "x" * 1000})
 
     tracemalloc.start()
     try:
-        write_results({"Uri": str(tmp_path)}, PARQUET, MAP_RUN, results(40_000))
+        write_results({"Uri": str(tmp_path)}, PARQUET, MAP_RUN, results(8_000))
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert most < 40 * 2**20  # of 40 MB of text
+    assert most < 3 * 2**20  # of 8 MB of text
 
 
 # --- any rows
