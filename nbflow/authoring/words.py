@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, Protocol, TypeVar, overload
 
 from nbflow.authoring.sources import Place, Source, items_of
 from nbflow.errors import NbflowError
@@ -46,6 +46,13 @@ def parallel(*values: Any) -> tuple[Any, ...]:
     return values
 
 
+class Frame(Protocol):
+    """A DataFrame, of pandas or of Dask, to a type checker."""
+
+    @property
+    def columns(self) -> Any: ...
+
+
 @overload
 def map(
     task: Callable[[Item], Result],
@@ -74,8 +81,21 @@ def map(
 ) -> list[Result]: ...
 @overload
 def map(
+    task: Callable[[Any], Result],
+    source: Frame,
+    /,
+    *,
+    concurrency: int | None = None,
+    distributed: Literal[True],
+    express: bool = False,
+    tolerate: int | float | None = None,
+    batch: int | None = None,
+    write_to: None = None,
+) -> list[Result]: ...
+@overload
+def map(
     task: Callable[[Any], Any],
-    source: Iterable[Any],
+    source: Iterable[Any] | Frame,
     /,
     *,
     concurrency: int | None = None,
@@ -87,7 +107,7 @@ def map(
 ) -> builtins.dict[str, Any]: ...
 def map(
     task: Callable[[Any], Any],
-    source: Iterable[Any],
+    source: Any,
     /,
     *,
     concurrency: int | None = None,

@@ -1,7 +1,8 @@
 """The text of a JSON file, read value by value, so that an array of any size takes the memory of one element.
 
 Values are decoded by Python's own ``json``, so that they are what ``json.loads`` gives, and so are the words for what
-is wrong. (A tokenizer such as ijson's gives neither.)
+is wrong. (ijson takes half of the time, which is little beside what an item costs. It has either Decimals for floats or
+no whole numbers beyond 64 bits, no lone surrogates, and words of its own.)
 """
 
 import codecs

@@ -247,7 +247,11 @@ def test_the_items_of_a_value() -> None:
     def same(item: Any) -> Any:
         return item
 
+    def name(row: dict[str, Any]) -> Any:
+        return row["s"]
+
     frame = pd.DataFrame({"n": [1, 2], "s": ["a", None]})
+    assert nf.map(name, frame, distributed=True) == ["a", None]
     assert nf.map(same, frame, distributed=True) == [{"n": 1, "s": "a"}, {"n": 2, "s": None}]
     assert nf.map(same, {"a": 1}, distributed=True) == [1]
     assert nf.map(same, range(2), distributed=True) == [0, 1]

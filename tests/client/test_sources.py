@@ -29,6 +29,11 @@ def count(orders: list[Any]) -> int:
 
 
 @nf.task(on="local")
+def total(prices: list[dict[str, float]]) -> float:
+    return sum(each["total"] for each in prices)
+
+
+@nf.task(on="local")
 def name_of(path: str) -> str:
     return Path(path).name
 
@@ -88,6 +93,19 @@ def over_some(number: int) -> Any:
 
 
 @nf.flow
+def over_a_variable() -> Any:
+    rows = nf.csv("in/*.csv")
+    return nf.map(price, rows, distributed=True, express=True), nf.map(price, rows)
+
+
+@nf.flow
+def one_after_the_other() -> Any:
+    written = nf.map(price, nf.csv("in/*.csv"), express=True, write_to=nf.parquet("out"))
+    results = written["ResultWriterDetails"]["Uri"].replace("manifest.json", "SUCCEEDED_*.parquet")
+    return nf.map(total, nf.parquet(results), express=True, batch=6)
+
+
+@nf.flow
 def to_parquet(folder: str) -> Any:
     return nf.map(price_all, nf.csv("in/*.csv"), express=True, batch=4, write_to=nf.parquet(folder))
 
@@ -128,6 +146,14 @@ def test_an_execution_gives_what_the_function_gives(flow: Any, given: dict[str, 
     found = flow.run(**given)
     assert found == flow.function(**given)
     assert found
+
+
+def test_a_source_in_a_variable() -> None:
+    assert over_a_variable.run() == [*map(list, over_a_variable.function())]
+
+
+def test_results_are_a_source() -> None:
+    assert one_after_the_other.run() == [22.5]
 
 
 def test_paths_are_those_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
