@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from nbflow.artifacts.values import NotJson as NotJson
     from nbflow.artifacts.values import Ref as Ref
     from nbflow.authoring.source import FlowError as FlowError
+    from nbflow.authoring.sources import csv as csv
+    from nbflow.authoring.sources import files as files
+    from nbflow.authoring.sources import json as json
+    from nbflow.authoring.sources import jsonl as jsonl
+    from nbflow.authoring.sources import parquet as parquet
+    from nbflow.authoring.sources import sql as sql
     from nbflow.authoring.task import Retry as Retry
     from nbflow.authoring.task import Task as Task
     from nbflow.authoring.task import notebook as notebook
@@ -65,18 +71,24 @@ _HOME = {
     "TaskFailed": "nbflow.authoring.words",
     "Worker": "nbflow.worker.worker",
     "boto3_client": "nbflow.server.inprocess",
+    "csv": "nbflow.authoring.sources",
     "connect": "nbflow.client.connection",
     "disconnect": "nbflow.client.connection",
     "execution": "nbflow.client.listing",
     "executions": "nbflow.client.listing",
+    "files": "nbflow.authoring.sources",
     "flow": "nbflow.client.flows",
     "gc": "nbflow.client.housekeeping",
+    "json": "nbflow.authoring.sources",
+    "jsonl": "nbflow.authoring.sources",
     "map": "nbflow.authoring.words",
     "notebook": "nbflow.authoring.task",
     "parallel": "nbflow.authoring.words",
+    "parquet": "nbflow.authoring.sources",
     "progress": "nbflow.tasks.heard",
     "resume": "nbflow.client.resuming",
     "serve_activity": "nbflow.worker.serve",
+    "sql": "nbflow.authoring.sources",
     "task": "nbflow.authoring.task",
     "wait": "nbflow.authoring.words",
 }

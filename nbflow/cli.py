@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import nbflow as nf
-from nbflow import files
+from nbflow import cli_files as files
 from nbflow.cli_gc import gc
 from nbflow.cli_options import Run, Store, console, print_json
 from nbflow.cli_run import fork, redrive, resume, run

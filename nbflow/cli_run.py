@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import nbflow as nf
-from nbflow import files
+from nbflow import cli_files as files
 from nbflow.cli_options import Dask, Pool, Run, Scattered, Store, connect, console, print_json
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import nbflow as nf
-from nbflow import files
+from nbflow import cli_files as files
 from nbflow.cli_options import Dask, Pool, Store, connect
 
 if TYPE_CHECKING:

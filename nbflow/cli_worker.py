@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import nbflow as nf
-from nbflow import files
+from nbflow import cli_files as files
 
 if TYPE_CHECKING:
     from nbflow.worker.worker import Worker

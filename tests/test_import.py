@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -40,6 +41,10 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
     value = getattr(nf, name)
     assert value.__name__ == name
     assert value.__doc__
+
+
+def test_no_module_hides_a_public_name() -> None:
+    assert [name for name in nf.__all__ if find_spec(f"nbflow.{name}")] == []
 
 
 def test_completion_offers_the_public_names_only() -> None:

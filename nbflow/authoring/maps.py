@@ -1,27 +1,30 @@
 """List comprehensions of task calls, and ``nf.map``, as Map states.
 
 The items are the array that the comprehension iterates over; where it takes Python to make it (a range, a dict, several
-loops, a condition), an inline task before the Map does. The element is a scope of its own, which gets the variables of
-the loop, and every other that it reads, by ItemSelector.
+loops, a condition), an inline task before the Map does. Those of a source (``nf.csv(…)``) are read by an ItemReader,
+and those of a Distributed Map may be whatever the machine finds items in. The element is a scope of its own, which gets
+the variables of the loop, and every other that it reads, by ItemSelector.
 """
 
 import ast
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
-from nbflow.authoring.kinds import ANY, ARRAY
+from nbflow.authoring.kinds import ANY, ARRAY, Kind
+from nbflow.authoring.map_options import Options, options, reader, source_word, writer
 from nbflow.authoring.names import member, targets
 from nbflow.authoring.pieces import piece
-from nbflow.authoring.states import NOWHERE, RESULT, Scope, Sink, State
+from nbflow.authoring.states import NOWHERE, RESULT, Scope, Sink, State, to
 from nbflow.authoring.task import Notebook, Task
-from nbflow.authoring.typed import fold, hole, template
-from nbflow.authoring.values import deliver, finish, hoist, inline
+from nbflow.authoring.typed import hole, template
+from nbflow.authoring.values import deliver, finish, hoist, inline, temporary
 from nbflow.language.values import Json
 
 _ITEM: Final = "$states.context.Map.Item.Value"
 
 
 def comprehension(scope: Scope, node: ast.ListComp, sink: Sink, text: str) -> None:
-    _map(scope, node, sink, {"ProcessorConfig": {"Mode": "INLINE"}}, {})
+    _map(scope, node, sink, Options())
 
 
 def nf_map(scope: Scope, node: ast.Call, sink: Sink, text: str) -> None:
@@ -32,7 +35,6 @@ def nf_map(scope: Scope, node: ast.Call, sink: Sink, text: str) -> None:
     task, items = node.args
     if not isinstance(scope.meaning(task), Task | Notebook):
         raise source.error(task, "nf.map takes a task: mark the function with @nf.task")
-    config, fields = _map_options(scope, node)
     item = scope.machine.identifier("item")
     element = ast.copy_location(
         ast.Call(task, [ast.copy_location(ast.Name(item, ast.Load()), task)], []), task
@@ -40,91 +42,68 @@ def nf_map(scope: Scope, node: ast.Call, sink: Sink, text: str) -> None:
     loop = ast.comprehension(ast.copy_location(ast.Name(item, ast.Store()), task), items, [], 0)
     mapped = ast.copy_location(ast.ListComp(element, [loop]), node)
     scope.machine.calling |= {element, mapped}
-    _map(scope, mapped, sink, config, fields)
+    _map(scope, mapped, sink, options(scope, node))
 
 
-def _map_options(scope: Scope, node: ast.Call) -> tuple[State, State]:
-    """The processor's configuration and the Map's fields from the keywords of ``nf.map``."""
-    source = scope.machine.source
-    options: dict[str, Any] = {}
-    for each in node.keywords:
-        value = fold(each.value, scope)
-        if each.arg not in _OPTIONS:
-            raise source.error(each, f"nf.map has the options {', '.join(_OPTIONS)}")
-        if not _OPTIONS[each.arg](value):
-            raise source.error(
-                each.value, f"nf.map({each.arg}=…) takes {_OPTION_WORDS[each.arg]}, written as such"
-            )
-        options[each.arg] = value
-    if options.get("express") and not options.get("distributed"):
-        raise source.error(
-            node, "nf.map(express=True) is for distributed=True: child executions that are express"
-        )
-    config: State = {"Mode": "INLINE"}
-    if options.get("distributed"):
-        config = {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS" if options.get("express") else "STANDARD"}
-    fields: State = {}
-    if options.get("concurrency") is not None:
-        fields["MaxConcurrency"] = options["concurrency"]
-    tolerate = options.get("tolerate")
-    if isinstance(tolerate, float):
-        fields["ToleratedFailurePercentage"] = round(tolerate * 100, 9)
-    elif tolerate is not None:
-        fields["ToleratedFailureCount"] = tolerate
-    return {"ProcessorConfig": config}, fields
-
-
-def _is_count(value: Any) -> bool:
-    return value is None or (type(value) is int and value >= 0)
-
-
-_OPTIONS: Final = {
-    "concurrency": lambda value: value is None or (type(value) is int and value >= 1),
-    "distributed": lambda value: type(value) is bool,
-    "express": lambda value: type(value) is bool,
-    "tolerate": lambda value: _is_count(value) or (type(value) is float and 0 <= value <= 1),
-}
-_OPTION_WORDS: Final = {
-    "concurrency": "a whole number of at least 1",
-    "distributed": "True or False",
-    "express": "True or False",
-    "tolerate": "a number of items, or a share between 0.0 and 1.0",
-}
-
-
-def _map(scope: Scope, node: ast.ListComp, sink: Sink, processor: State, fields: State) -> None:
+def _map(scope: Scope, node: ast.ListComp, sink: Sink, options: Options) -> None:
     machine, source = scope.machine, scope.machine.source
     meaning = scope.meaning(node.elt.func) if isinstance(node.elt, ast.Call) else None
     name = machine.state_name(getattr(meaning, "name", ""), source.text(node))
     loop = node.generators[0]
     variables = list(dict.fromkeys(each for loop in node.generators for each in targets(loop.target)))
     alone = len(node.generators) == 1 and isinstance(loop.target, ast.Name)
-    items = _items(scope, node, variables, alone)
+    item = _ITEM
+    if source_word(scope, loop.iter) is not None and isinstance(loop.iter, ast.Call):
+        if not alone or loop.ifs:
+            raise source.error(
+                loop.iter,
+                "of a source, each item goes to a task by one name, without a condition: write "
+                f"[task(row) for row in {source.text(loop.iter)}], and let the task decide",
+            )
+        options = replace(options, distributed=True)
+        read = reader(scope, loop.iter)
+        state: State = {"Type": "Map", "ItemReader": read.reader}
+        item += read.member and member(read.member)
+    else:
+        state = {"Type": "Map", "Items": _items(scope, node, variables, alone, options)}
+    if options.write_to is not None:
+        state["ResultWriter"] = writer(scope, options.write_to, flat=options.batch is not None)
     inner = Scope(machine, scope.kinds | dict.fromkeys(variables, ANY), inner=True)
+    if options.batch is not None:  # of nf.map, which reads no other variable
+        inner.members[variables[0]] = "Items"
     deliver(inner, node.elt, RESULT)
     taken = inner.close(f"for {source.text(loop.target)} in {source.text(loop.iter)}")
-    from_item = {each: f"{{% {_ITEM}{'' if alone else member(each)} %}}" for each in variables}
-    state: State = {
-        "Type": "Map",
-        "Items": items,
-        "ItemSelector": {each: from_item.get(each, f"{{% {hole(each)} %}}") for each in taken},
-        "ItemProcessor": {**processor, **inner.definition},
-        **fields,
+    from_item = {each: f"{{% {item}{'' if alone else member(each)} %}}" for each in variables}
+    given = {each: from_item.get(each, f"{{% {hole(each)} %}}") for each in taken}
+    state |= {
+        "ItemSelector": given if options.batch is None else from_item[variables[0]],
+        "ItemProcessor": {**options.processor, **inner.definition},
+        **options.fields,
     }
-    finish(scope, name, state, sink, ARRAY)
+    finish(scope, name, state, sink, ARRAY if options.write_to is None else Kind("object"))
 
 
-def _items(scope: Scope, node: ast.ListComp, variables: list[str], alone: bool) -> Json:
+_MAPPABLE: Final = ("array", "tuple")
+_DISTRIBUTED: Final = (*_MAPPABLE, "any", "object", "frame")
+"""The kinds of values that a Distributed Map takes as they are; rows are read from where a DataFrame is stored."""
+
+
+def _items(scope: Scope, node: ast.ListComp, variables: list[str], alone: bool, options: Options) -> Json:
     """The array to map over; if it takes Python to make it, the output of a state before."""
     first = node.generators[0]
     iterated = hoist(scope, first.iter)
     if alone and not first.ifs:
         found = template(iterated, scope)
-        if found is not None and found.kind.name in ("array", "tuple"):
+        if found is not None and found.kind.name in (_DISTRIBUTED if options.distributed else _MAPPABLE):
             scope.check(iterated)
             scope.machine.promises |= found.promises | found.kind.promises
             return found.value
-        inline(scope, iterated, NOWHERE, wrap="list")
+        wrap = "items" if options.distributed else "list"
+        if options.write_to is not None:  # there may be states between this one and the Map
+            items = temporary(scope, "items")
+            inline(scope, iterated, to(items), wrap)
+            return f"{{% {hole(items)} %}}"
+        inline(scope, iterated, NOWHERE, wrap)
         return "{% $states.input %}"
     element: ast.expr = ast.Name(variables[0], ast.Load())
     if not alone:

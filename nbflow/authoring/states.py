@@ -159,6 +159,8 @@ class Scope:
     """What is known of what the scope gives, for each of its ends."""
     tries: list[list[Handler]] = field(default_factory=list)
     """The try statements around, the innermost last."""
+    members: dict[str, str] = field(default_factory=dict)
+    """Of an inner scope: which members of its input its variables are, where these are called otherwise."""
 
     def __post_init__(self) -> None:
         self.definition |= {"StartAt": "", "States": self.states}
@@ -236,11 +238,9 @@ class Scope:
         kept = [name for name in inputs if name in later]
         if kept and self.states[start]["Type"] == "Choice":
             start, kept = self._enter(start, entry), inputs
+        at_start = {name: f"states.input{member(self.members.get(name, name))}" for name in inputs}
         for name in kept:
-            self.states[start].setdefault("Assign", {})[f"\0{name}\0"] = (
-                f"{{% $states.input{member(name)} %}}"
-            )
-        at_start = {name: f"states.input{member(name)}" for name in inputs}
+            self.states[start].setdefault("Assign", {})[f"\0{name}\0"] = f"{{% ${at_start[name]} %}}"
         for name, state in self.states.items():
             self.states[name] = _filled(
                 state, names, at_start if name == start else {}, self.machine.variables

@@ -44,18 +44,23 @@ def finish(scope: Scope, name: str, state: State, sink: Sink, kind: Kind = ANY) 
 
 
 def inline(scope: Scope, node: ast.expr, sink: Sink, wrap: str = "") -> None:
-    """A state that evaluates the expression as Python, or ``list`` or ``bool`` of it (``wrap``)."""
+    """A state that evaluates the expression as Python, or what one of :data:`_WRAPS` makes of it (``wrap``)."""
     text = scope.machine.source.text(node)
     text = f"list({text})" if wrap == "list" else text  # a condition is a boolean anyway
-    value = _called(wrap, node) if wrap else node
+    value = _called(*_WRAPS[wrap][:2], node) if wrap else node
     # Nobody asks for the value of an expression statement: it may be what no payload can hold.
     statement = ast.Expr(value) if sink == NOWHERE and not wrap else ast.Return(value)
     state = piece(scope, [node], [ast.copy_location(statement, node)], text)
-    kind = _BOOLEAN_OR_LIST[wrap] if wrap else proven(scope, node)
+    kind = _WRAPS[wrap][2] if wrap else proven(scope, node)
     finish(scope, scope.machine.state_name(text), state, sink, kind)
 
 
-_BOOLEAN_OR_LIST: Final = {"bool": BOOLEAN, "list": ARRAY}
+_WRAPS: Final = {
+    "bool": ("builtins", "bool", BOOLEAN),
+    "list": ("builtins", "list", ARRAY),
+    "items": ("nbflow.authoring.sources", "mappable", ANY),
+}
+"""A module, the name of a function in it, and what it gives."""
 
 _DISPLAYS: Final[dict[type[ast.expr], Kind]] = {
     ast.Tuple: Kind("tuple"),
@@ -88,10 +93,17 @@ def proven(scope: Scope, node: ast.expr) -> Kind:
     return _DISPLAYS.get(type(node), ANY)
 
 
-def _called(builtin: str, node: ast.expr) -> ast.expr:
-    """A call of a builtin, whatever its name means in the flow."""
-    owner = ast.Call(ast.Name("__import__", ast.Load()), [ast.Constant("builtins")], [])
-    return ast.copy_location(ast.Call(ast.Attribute(owner, builtin, ast.Load()), [node], []), node)
+def _called(module: str, function: str, node: ast.expr) -> ast.expr:
+    """A call of a function of a module, whatever the names mean in the flow."""
+    nothing = ast.Constant(None)
+    found: list[ast.expr] = [
+        ast.Constant(module),
+        nothing,
+        nothing,
+        ast.List([ast.Constant("*")], ast.Load()),
+    ]
+    owner = ast.Call(ast.Name("__import__", ast.Load()), found, [])
+    return ast.copy_location(ast.Call(ast.Attribute(owner, function, ast.Load()), [node], []), node)
 
 
 def assign(scope: Scope, text: str, values: dict[str, Template]) -> None:

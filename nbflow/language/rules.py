@@ -270,6 +270,27 @@ def _processor_config(site: Site) -> Iterator[Diagnostic]:
         yield error(site.location, "Field 'ExecutionType' is not supported")
 
 
+_QUERIED: Final = ("Uri", "Query")
+
+
+def _item_reader(site: Site) -> Iterator[Diagnostic]:
+    """The InputType SQL, which is nbflow's own; what AWS has is accepted as AWS accepts it."""
+    config = site.value.get("ReaderConfig")
+    if not isinstance(config, dict) or config.get("InputType") != "SQL":
+        return
+    for field in config.keys() - {"InputType", "MaxItems", "MaxItemsPath"}:
+        yield error(f"{site.location}/ReaderConfig", f"Field '{field}' is not supported with InputType SQL")
+    if not str(site.value.get("Resource")).endswith(":s3:getObject"):
+        message = "InputType SQL needs the Resource arn:aws:states:::s3:getObject"
+        yield error(f"{site.location}/Resource", message)
+    name = "Arguments" if site.jsonata else "Parameters"
+    given = site.value.get(name, {})
+    if isinstance(given, dict) and (
+        missing := [each for each in _QUERIED if not given.keys() & {each, f"{each}.$"}]
+    ):
+        yield error(f"{site.location}/{name}", f"These fields are required: [{', '.join(missing)}]")
+
+
 def _pass(site: Site) -> Iterator[Diagnostic]:
     result = site.value.get("Result")
     fields = result.items() if isinstance(result, dict) else [("", result)]
@@ -284,6 +305,7 @@ _BY_KIND: Final[dict[str, Callable[[Site], Iterator[Diagnostic]]]] = {
     "Wait": _wait,
     "Rule": _rule,
     "ProcessorConfig": _processor_config,
+    "ItemReader": _item_reader,
     "Pass": _pass,
 }
 

@@ -1,7 +1,7 @@
 """What is in a file, as items: one function per InputType, in :data:`PARSERS`.
 
-Text is read line by line, so that a file of any size takes the memory of one item; JSON is one value and is read
-whole. Compressed text is recognized by its first bytes: what AWS goes by, the name's ending, is often missing
+Text is read line by line, and JSON element by element, so that a file of any size takes the memory of one item.
+Compressed text is recognized by its first bytes: what AWS goes by, the name's ending, is often missing
 (Athena's files) or lies (a server that unpacks on the way).
 """
 
@@ -24,12 +24,13 @@ import msgspec
 
 from nbflow.language.paths import compact
 from nbflow.language.values import Json
+from nbflow.tasks.json_text import JsonText, finite
 from nbflow.tasks.places import ItemsFailed, Unreadable
 
 READER_FAILED: Final = "States.ItemReaderFailed"
 
 LARGEST_ITEM: Final = 8 * 2**20
-"""Bytes of a line, or of a row of several lines (AWS guide, "ItemReader": an item of up to 8 MB)."""
+"""Bytes of a line or of a row of several lines, characters of an element (AWS guide, "ItemReader": up to 8 MB)."""
 
 _BUFFER: Final = 2**18
 _BOM: Final = b"\xef\xbb\xbf"
@@ -199,33 +200,50 @@ def json_items(file: io.BufferedReader, config: dict[str, Json]) -> Iterator[Jso
     """The elements of the array in the file, or at its ItemsPointer (RFC 6901).
 
     An ItemsPointer may also select an object: its members are the items, each a :class:`Member`. Without one an object
-    is refused, as AWS is recorded to do.
+    is refused, as AWS is recorded to do. What is wrong behind an item is said after it.
     """
-    value = decoded(file.read(), "the file")
+    text = JsonText(file)
     pointer = config.get("ItemsPointer")
-    if pointer is not None:
-        value = _pointed(value, pointer)
-        if isinstance(value, dict):
-            return (Member(key, member) for key, member in value.items())
-    if not isinstance(value, list):
-        raise ItemsFailed(READER_FAILED, "Attempting to map over non-iterable node.")
-    return iter(value)
+    yield from _walked(text, pointer, None if pointer is None else _steps(pointer))
+    text.end()
 
 
-def _pointed(value: Json, pointer: Json) -> Json:
+def _steps(pointer: Json) -> list[str]:
     if not isinstance(pointer, str) or not re.fullmatch(r"(/.*)?", pointer, re.DOTALL):
         raise Unreadable(
             f"ItemsPointer {compact(pointer)} is not a JSON pointer, such as /inventory/products"
         )
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict) and name in value:
-            value = value[name]
-        elif isinstance(value, list) and re.fullmatch("0|[1-9][0-9]*", name) and int(name) < len(value):
-            value = value[int(name)]
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def _walked(text: JsonText, pointer: Json, steps: list[str] | None) -> Iterator[Json]:
+    """The items in the next value, or in what these steps lead to from there; reads all of the value."""
+    start = text.peek()
+    if steps:
+        yield from _stepped(text, pointer, steps)
+    elif start == "[":
+        for _ in text.children():
+            yield text.value(LARGEST_ITEM)
+    elif start == "{" and steps is not None:
+        for name in text.children():
+            yield Member(name, text.value(LARGEST_ITEM))
+    else:
+        text.skip()
+        if steps is None:
+            text.end()
+        raise ItemsFailed(READER_FAILED, "Attempting to map over non-iterable node.")
+
+
+def _stepped(text: JsonText, pointer: Json, steps: list[str]) -> Iterator[Json]:
+    found = False
+    for name in text.children():
+        if name == steps[0] and not found:
+            found = True
+            yield from _walked(text, pointer, steps[1:])
         else:
-            raise Unreadable(f"ItemsPointer {compact(pointer)} leads nowhere: there is no {compact(name)}")
-    return value
+            text.skip()
+    if not found:
+        raise Unreadable(f"ItemsPointer {compact(pointer)} leads nowhere: there is no {compact(steps[0])}")
 
 
 def jsonl_items(file: io.BufferedReader, config: dict[str, Json]) -> Iterator[Json]:
@@ -249,18 +267,11 @@ def decoded(text: bytes, where: str) -> Json:
 
 def _decoded_slowly(text: bytes, where: str) -> Json:
     try:
-        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+        return json.loads(text, parse_constant=finite, parse_float=finite)
     except RecursionError as error:
         raise Unreadable(f"{where} is nested too deeply") from error
     except ValueError as error:
         raise Unreadable(f"{where} is not JSON: {error}") from error
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is no JSON number")
-    return number
 
 
 # --- Parquet
@@ -306,6 +317,10 @@ def plain(value: Any) -> Json:
     return str(value)
 
 
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
 def _bytes_text(value: bytes) -> str:
     try:
         return value.decode()
@@ -324,7 +339,7 @@ _PLAIN: Final[list[tuple[Any, Callable[[Any], Json]]]] = [
     ),  # NaT is one
     ((date, time), lambda value: value.isoformat()),
     (timedelta, lambda value: value.total_seconds()),
-    (Decimal, lambda value: int(value) if value == value.to_integral_value() else float(value)),
+    (Decimal, lambda value: _number(value) if value.is_finite() else None),
     (bytes, _bytes_text),
 ]
 """What pyarrow makes of Parquet's types, the frequent ones first; a datetime is a date too."""

@@ -196,11 +196,22 @@ class _S3File(io.RawIOBase):
 
 
 def located(parameters: Json, directory: str) -> Json:
-    """The parameters of a reader or writer; a path as their ``Uri`` is relative to ``directory``, if there is one."""
+    """The parameters of a reader or writer; a path as their ``Uri`` is relative to ``directory``, if there is one.
+
+    So is the path of an SQLite file in the URL of a database.
+    """
     uri = parameters.get("Uri") if isinstance(parameters, dict) else None
-    if not isinstance(uri, str) or not uri or not directory or "://" in uri or uri.startswith("~"):
+    if not isinstance(uri, str) or not uri or not directory or uri.startswith("~"):
         return parameters
-    return {**parameters, "Uri": os.path.join(directory, uri)}
+    if "://" not in uri:
+        return {**parameters, "Uri": os.path.join(directory, uri)}
+    if relative := _SQLITE_FILE.match(uri):
+        return {**parameters, "Uri": relative[1] + os.path.join(directory, uri[relative.end() :])}
+    return parameters
+
+
+_SQLITE_FILE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(?=[^/:?])(?!file:|[A-Za-z]:)")
+"""How SQLAlchemy's URL of an SQLite file begins whose path is relative."""
 
 
 def files(uri: str) -> Iterator[Source]:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from nbflow.language.paths import compact
 from nbflow.language.values import Json
 from nbflow.machine.distributed import Item
-from nbflow.tasks import parsing, places
+from nbflow.tasks import parsing, places, queries
 from nbflow.tasks.parsing import READER_FAILED
 from nbflow.tasks.places import S3, Source, Unreadable, failing
 
@@ -31,7 +31,8 @@ def read_items(
 
     ``parameters`` (Parameters or Arguments) and ``config`` (ReaderConfig, or None) are evaluated already: MaxItems is
     a number. Instead of AWS's Bucket and Key or Prefix, ``parameters`` may hold a ``Uri``: a local path, a glob or
-    any fsspec URL. ``s3`` is a boto3 client; by default one is made, by the ``AWS_*`` variables, when it is needed.
+    any fsspec URL; with the InputType SQL, the URL of a database, beside ``Query`` and ``Bind``. ``s3`` is a boto3
+    client; by default one is made, by the ``AWS_*`` variables, when it is needed.
 
     Nothing is opened before the first item is asked for. Close the iterator to close what it reads. Raises
     ItemsFailed (States.ItemReaderFailed), also after some items: then the rest cannot be read.
@@ -39,8 +40,9 @@ def read_items(
     config = config if isinstance(config, dict) else {}
     limit = min(int(config.get("MaxItems", MOST_ITEMS)), MOST_ITEMS)
     parameters = parameters if isinstance(parameters, dict) else {}
+    where = queries.address_of(parameters) if config.get("InputType") == "SQL" else _where(parameters)
     with (
-        failing(READER_FAILED, _where(parameters)),
+        failing(READER_FAILED, where),
         closing(_items(resource, parameters, config, s3)) as items,
     ):
         yield from islice(items, limit)
@@ -64,6 +66,9 @@ def _items(
     if action not in _SOURCES:
         raise Unreadable(f"items are read by s3:getObject or s3:listObjectsV2, not by {resource}")
     with places.s3_access(s3) as client:
+        if config.get("InputType") == "SQL":
+            yield from _queried(action, parameters)
+            return
         sources = _SOURCES[action](parameters, client)
         if action == "listObjectsV2":
             yield from _listed(sources, config, _listing_of(parameters))
@@ -71,6 +76,15 @@ def _items(
             yield from _manifested(sources, config, client)
         else:
             yield from _contents(sources, config)
+
+
+def _queried(action: str, parameters: dict[str, Json]) -> Generator[Item, None, None]:
+    if action != "getObject":
+        raise Unreadable("InputType SQL is for s3:getObject: a query is not listed")
+    source = queries.address_of(parameters)
+    with closing(queries.query_rows(parameters)) as rows:
+        for row in rows:
+            yield Item(row, source)
 
 
 # --- which objects

@@ -5,7 +5,7 @@ become the output of the state. Children that did not succeed are described in f
 """
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
@@ -13,6 +13,7 @@ from nbflow.language.paths import compact
 from nbflow.language.values import Json
 from nbflow.machine.context import timestamp
 from nbflow.tasks import places
+from nbflow.tasks.columns import Columns
 from nbflow.tasks.parsing import decoded
 from nbflow.tasks.places import S3, Unreadable, failing
 
@@ -175,6 +176,9 @@ def exported(target: "Target", map_run: str) -> Json:
     return {"MapRunArn": map_run, "ResultWriterDetails": target.details("manifest.json")}
 
 
+_CONTENT: Final = ("application/json", "application/vnd.apache.parquet")
+
+
 class Target(NamedTuple):
     """The folder of one Map Run."""
 
@@ -202,7 +206,9 @@ class Target(NamedTuple):
         """Copies a file there, under its own name."""
         if self.bucket is not None:
             with draft.open("rb") as body:
-                s3().put_object(**self.details(draft.name), Body=body, ContentType="application/json")
+                s3().put_object(
+                    **self.details(draft.name), Body=body, ContentType=_CONTENT[draft.suffix == ".parquet"]
+                )
             return
         system, root = places.filesystem(self.folder)
         system.makedirs(root, exist_ok=True)
@@ -235,15 +241,16 @@ class Layout(NamedTuple):
     end: bytes
 
 
-LAYOUTS: Final = {
+LAYOUTS: Final[Mapping[str, Layout | None]] = {
     "JSON": Layout(".json", b"[", b",", b"]"),
     "JSONL": Layout(".jsonl", b"", b"\n", b"\n"),
+    "PARQUET": None,
 }
-"""By OutputType."""
+"""By OutputType; PARQUET is no text (:mod:`nbflow.tasks.columns`)."""
 
 
 class _Group:
-    """The result files of one status, on the disk."""
+    """The result files of one status, on the disk, as text."""
 
     def __init__(self, name: str, folder: Path, layout: Layout, largest: int) -> None:
         self.paths: list[Path] = []
@@ -251,10 +258,11 @@ class _Group:
         self._file: IO[bytes] | None = None
         self._size = 0
 
-    def add(self, row: bytes) -> None:
+    def add(self, value: Json) -> None:
         """Appends a row, in another file if this one would become too large."""
+        row = compact(value).encode("utf-8", "backslashreplace")
         if self._file and self._size + len(self._layout.between + row + self._layout.end) > self._largest:
-            self.close()
+            self.finish()
         if self._file is None:
             path = self._folder / f"{self._name}_{len(self.paths)}{self._layout.suffix}"
             self.paths.append(path)
@@ -263,29 +271,39 @@ class _Group:
         else:
             self._size += self._file.write(self._layout.between + row)
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Ends the file, if one is open."""
         if self._file is not None:
             self._file.write(self._layout.end)
+            self.close()
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        if self._file is not None:
             self._file.close()
             self._file = None
 
 
 def _drafted(
-    folder: Path, layout: Layout, largest: int, results: Iterable[tuple[str, list[Json]]]
-) -> dict[str, _Group]:
-    groups = {name: _Group(name, folder, layout, largest) for name in ("FAILED", "PENDING", "SUCCEEDED")}
+    folder: Path, layout: Layout | None, largest: int, results: Iterable[tuple[str, list[Json]]]
+) -> dict[str, _Group | Columns]:
+    groups: dict[str, _Group | Columns] = {
+        name: Columns(name, folder, largest) if layout is None else _Group(name, folder, layout, largest)
+        for name in ("FAILED", "PENDING", "SUCCEEDED")
+    }
     try:
         for status, rows in results:
             for row in rows:
-                groups[GROUPS[status]].add(compact(row).encode("utf-8", "backslashreplace"))
+                groups[GROUPS[status]].add(row)
+        for group in groups.values():
+            group.finish()
     finally:
         for group in groups.values():
             group.close()
     return groups
 
 
-def _manifest(target: Target, map_run: str, groups: dict[str, _Group]) -> Json:
+def _manifest(target: Target, map_run: str, groups: dict[str, _Group | Columns]) -> Json:
     """AWS guide, "ResultWriter": manifest.json."""
     where = (
         {"DestinationUri": target.folder} if target.bucket is None else {"DestinationBucket": target.bucket}

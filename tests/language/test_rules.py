@@ -456,6 +456,50 @@ SINGLE = [
 ]
 
 
+def reading(resource: str = "getObject", given: Json = None, **config: Json) -> dict[str, Json]:
+    parameters = {} if given is None else {"Parameters": given}
+    reader = {"Resource": f"arn:aws:states:::s3:{resource}", "ReaderConfig": config, **parameters}
+    return each(ItemReader=reader)
+
+
+ASKING = {"Uri": "sqlite:///a", "Query.$": "$.query"}
+READERS = [
+    Case("what AWS reads", reading(InputType="CSV", Bucket=1, CSVHeaders=[]), []),
+    Case("what AWS does not read", reading(InputType="XML"), []),
+    Case("a query", reading(given=ASKING, InputType="SQL", **{"MaxItemsPath": "$.most"}), []),
+    Case(
+        "a query that is computed",
+        each(
+            ItemReader={
+                "Resource": "arn:aws:states:::s3:getObject",
+                "ReaderConfig": {"InputType": "SQL"},
+                "Arguments": "{% $states.input %}",
+            }
+        ),
+        [],
+        machine="JSONata",
+    ),
+    Case(
+        "no query",
+        reading(InputType="SQL"),
+        [(SCHEMA, "/ItemReader/Parameters", "These fields are required: [Uri, Query]")],
+    ),
+    Case(
+        "a query of a bucket",
+        reading("listObjectsV2", {"Bucket": "b", "Query": "SELECT 1"}, InputType="SQL", ItemsPointer="/a"),
+        [
+            (SCHEMA, "/ItemReader/ReaderConfig", "Field 'ItemsPointer' is not supported with InputType SQL"),
+            (
+                SCHEMA,
+                "/ItemReader/Resource",
+                "InputType SQL needs the Resource arn:aws:states:::s3:getObject",
+            ),
+            (SCHEMA, "/ItemReader/Parameters", "These fields are required: [Uri]"),
+        ],
+    ),
+]
+
+
 def choosing(**fields: Json) -> dict[str, Json]:
     return {"Type": "Choice", "Choices": [{"Next": "X", **fields}]}
 
@@ -517,6 +561,7 @@ CASES = (
     + TEMPLATES
     + EXPRESSIONS
     + VARIABLES
+    + READERS
     + ERRORS
     + SINGLE
     + CHOICES
