@@ -112,6 +112,8 @@ class DaskPool:
         self._cluster = cluster
         self._say = say
         self._said: set[str] = set()
+        self._inbox: deque[Entry] = deque()
+        """What has been submitted since somebody looked."""
         self._lanes = Lanes()
         self._dirty: set[str] = set()
         """Codes that may have chunks to send."""
@@ -136,16 +138,28 @@ class DaskPool:
     # --- the engine's side
 
     def submit(self, job: Job, answer: Answer) -> None:
+        """Thousands come at once: only the first of them waits for the lock."""
+        self._inbox.append(Entry(job, answer))
+        if len(self._inbox) > 1:
+            return  # whoever takes in the first, takes in all
         with self._condition:
             if self._closed:
+                self._inbox.clear()
                 return
             if not self._threads:
                 self._start_threads()
+            self._condition.notify_all()
+
+    def _take_in(self) -> None:
+        """What has been submitted."""
+        while self._inbox:
+            job, answer = self._inbox.popleft()
             self._lanes.add(job, answer)
-            self._look_at(job.code.sha256)
+            self._dirty.add(job.code.sha256)
 
     def limit(self, sha256: str, most: int) -> None:
         with self._condition:
+            self._take_in()  # the code of the first job may say another limit
             self._lanes[sha256].most = most
             self._look_at(sha256)
 
@@ -159,6 +173,7 @@ class DaskPool:
         """A job that has not been sent is given up; a chunk, when nobody wants any of its jobs any more."""
         key = (execution, attempt)
         with self._condition:
+            self._take_in()
             if self._lanes.give_up(key):
                 return True
             for flight in self._suspects:
@@ -230,9 +245,10 @@ class DaskPool:
             if self._in_quarantine():
                 self._condition.wait(IDLE_POLL)
             while not self._condition.wait_for(
-                lambda: self._dirty or self._suspects or self._closed, self._glance()
+                lambda: self._inbox or self._dirty or self._suspects or self._closed, self._glance()
             ):
                 self._dirty.update(lane.sha256 for lane in self._lanes.waiting() if lane.free)
+            self._take_in()
             return not self._closed
 
     def _glance(self) -> float | None:
