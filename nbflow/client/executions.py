@@ -271,7 +271,7 @@ class Execution:
             trace.add(record)
         for visit in trace.walk():
             if visit.map_run is not None:
-                visit.counted, visit.total = self.connection.service.map_run_progress(visit.map_run)
+                visit.count(*self.connection.service.map_run_progress(visit.map_run))
         return trace
 
     @property
@@ -288,7 +288,9 @@ class Execution:
     def count(self, board: "Board") -> bool:
         """Tell the board how far the Map Runs are. Returns whether that is new to it."""
         counted = {arn: self.connection.service.map_run_progress(arn) for arn in board.map_runs}
-        return sum(board.progress(arn, sum(ends), total) for arn, (ends, total) in counted.items()) > 0
+        return (
+            sum(board.progress(arn, sum(far.ends), far.total, far.whole) for arn, far in counted.items()) > 0
+        )
 
     @property
     def waits_outside(self) -> bool:

@@ -141,6 +141,11 @@ class MapRuns:
         run = self._runs.get(arn)
         return None if run is None else run.counts
 
+    def is_read(self, arn: str) -> bool:
+        """Whether a run is at work here and has read all of its inputs. From any thread."""
+        run = self._runs.get(arn)
+        return run is not None and run.whole
+
     def step_of(self, child: str) -> tuple[str, int, int] | None:
         """Of a child that runs here: its parent execution, the attempt that the run is there, and its number.
 

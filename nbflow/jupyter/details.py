@@ -90,7 +90,7 @@ def _in(execution: Execution, trace: Trace, visit: Visit) -> Visited:
         "attempts": attempts,
         "waits": STOPPING if stopping else visit.waits_for,
         "retry": visit.retry_due,
-        "far": far_of(now),
+        "far": far_of(None if now is None else now.progress),
         "error": _tail(step.describe_error()) if visit.failed else "",
         "printed": _tail(step.log),
         "input": shown(visit.input),
@@ -127,7 +127,7 @@ def _find(trace: Trace, way: Way, state: str, chosen: Mapping[str, int]) -> tupl
             path.append({"state": fork, "item": branch, "items": items})
         here = around[-1].branches.get(branch, [])
     visits = [visit for visit in here if visit.name == state]
-    if visits and visits[-1].type == "Map":
+    if visits and visits[-1].type == "Map" and visits[-1].map_run is None:
         path.append({"state": state, "item": None, "items": marks(visits[-1])})
     return path, visits
 

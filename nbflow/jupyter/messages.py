@@ -63,6 +63,8 @@ class StateLive(TypedDict):
     """How often its tasks that run were heard: where it changes, there is more to show of one of them."""
     far: Far | None
     """Of the one task that runs."""
+    left: str
+    """How long that task, or a Map, will go on at the pace so far: "about 3 min left"; or ""."""
 
 
 class RunLive(TypedDict):
