@@ -4,8 +4,10 @@ A line for each state that is left, and a bar for each Map and Parallel, and for
 """
 
 import sys
+from collections.abc import Hashable, Iterator
 from contextlib import nullcontext
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from rich.console import Console
@@ -24,6 +26,7 @@ from nbflow.client.display import MARKS, line, put
 from nbflow.client.executions import Execution
 from nbflow.drawing.pace import Paces
 from nbflow.machine.trace import Trace, Visit
+from nbflow.tasks.heard import Progress as Far
 
 MOST_BARS: Final = 5
 """Tasks that have a bar at once: those that have begun first."""
@@ -82,22 +85,22 @@ class _Bars:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._tasks: dict[int, TaskID] = {}
+        self._tasks: dict[Hashable, TaskID] = {}
         self._paces = Paces()
 
-    def keys(self) -> set[int]:
+    def keys(self) -> set[Hashable]:
         return set(self._tasks)
 
-    def move(self, key: int, words: str, done: float, total: float | None, *, sure: bool = True) -> None:
+    def move(self, key: Hashable, words: str, done: float, total: float | None, *, sure: bool = True) -> None:
         """``sure``: the total is all that there is to do."""
-        if key not in self._tasks:
-            self._tasks[key] = self._progress.add_task("", total=None, left="")
         left = self._paces.left(key, done, total if sure else None, self._progress.get_time())
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(escape(words), total=total, left=left)
         self._progress.update(
             self._tasks[key], description=escape(words), completed=done, total=total, left=left
         )
 
-    def remove(self, key: int) -> None:
+    def remove(self, key: Hashable) -> None:
         if key in self._tasks:
             self._progress.remove_task(self._tasks.pop(key))
 
@@ -114,14 +117,20 @@ def _columns() -> tuple[ProgressColumn, ...]:
 
 def _hear(execution: Execution, bars: _Bars) -> None:
     """Bring the bars of the tasks up to date that say how far they are, and run in this process or on its Dask."""
-    told = execution.connection.engine.heard(execution.arn)
-    shown = [attempt for attempt in sorted(told) if told[attempt].progress is not None][:MOST_BARS]
-    for attempt in bars.keys() - set(shown):
-        bars.remove(attempt)
-    for attempt in shown:
-        state, far = told[attempt].state, told[attempt].progress
-        assert far is not None
-        bars.move(attempt, f"{state}: {far.text}" if far.text else state, far.done, far.total)
+    shown = dict(islice(_far(execution), MOST_BARS))
+    for key in bars.keys() - set(shown):
+        bars.remove(key)
+    for key, (name, far) in shown.items():
+        bars.move(key, f"{name}: {far.text}" if far.text else name, far.done, far.total)
+
+
+def _far(execution: Execution) -> Iterator[tuple[Hashable, tuple[str, Far]]]:
+    """How far each task is that says so, or a child of a Map Run, under its state's name."""
+    for attempt, told in sorted(execution.connection.engine.heard(execution.arn).items()):
+        if told.progress is not None:
+            yield attempt, (told.state, told.progress)
+        for item in told.items:
+            yield (attempt, item.number), (f"{told.state} [{item.number}]", item.progress)
 
 
 def _move(visit: Visit, bars: _Bars) -> None:

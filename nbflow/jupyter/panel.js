@@ -430,6 +430,7 @@ class Pane {
     this.bar = h("progress", { class: "nbp-bar" });
     this.count = h("span", { class: "nbp-kind" });
     this.far = h("div", { class: "nbp-line nbp-far" }, this.bar, this.count);
+    this.fars = h("div");
     this.maps = h("div");
     this.items = [];
     this.visits = h("div", { class: "nbp-line nbp-visits" });
@@ -447,6 +448,7 @@ class Pane {
       this.where,
       this.word,
       this.far,
+      this.fars,
       this.maps,
       this.visits,
       this.texts.error.section,
@@ -545,6 +547,7 @@ class Pane {
     say(this.word, this.words());
     show(this.word, Boolean(this.word.textContent));
     this.drawFar(found?.status === "RUNNING" ? found.far ?? counted(live.states[this.view.state]) : null, live);
+    this.drawFars(found?.status === "RUNNING" ? found.fars : []);
     const attempts = found?.attempts ?? [];
     say(this.where, attempts.length === 1 ? whereabouts(attempts[0]) : "");
     this.drawMaps(found?.path ?? [], live);
@@ -562,11 +565,20 @@ class Pane {
   drawFar(far, live) {
     show(this.far, Boolean(far));
     if (!far) return;
-    if (far.total > 0) {
-      this.bar.max = far.total;
-      this.bar.value = Math.min(far.done, far.total);
-    } else this.bar.removeAttribute("value");
+    fill(this.bar, far);
     say(this.count, [progress(far), live.states[this.view.state]?.left].filter(Boolean).join(" · "));
+  }
+
+  /** The children of a Map Run. @param {Array<Far & {item: number}>} fars */
+  drawFars(fars) {
+    this.fars.replaceChildren(
+      ...fars.map((far) => {
+        const bar = h("progress", { class: "nbp-bar" });
+        fill(bar, far);
+        const [name, count] = [`[${far.item}]`, progress(far)].map((text) => h("span", { class: "nbp-kind" }, text));
+        return h("div", { class: "nbp-line nbp-itemfar" }, name, bar, count);
+      }),
+    );
   }
 
   /** @param {MapItem[]} path @param {RunLive} live */
@@ -614,6 +626,14 @@ class Pane {
     this.attempts.dataset.shown = shown;
     this.attempts.replaceChildren(...rows.map((row) => h("tr", {}, ...row.map((cell) => h("td", {}, cell)))));
   }
+}
+
+/** @param {HTMLProgressElement} bar @param {Far} far */
+function fill(bar, far) {
+  if (far.total > 0) {
+    bar.max = far.total;
+    bar.value = Math.min(far.done, far.total);
+  } else bar.removeAttribute("value");
 }
 
 /** How far a Map Run is: its items have no cells. @param {StateLive} state @returns {?Far} */

@@ -12,7 +12,7 @@ from rich.progress import Progress
 import nbflow as nf
 from nbflow.client.connection import Connection
 from nbflow.client.progress import watch
-from nbflow.engine.hearing import Told
+from nbflow.engine.hearing import Item, Told
 from nbflow.store.rows import JournalRow
 from nbflow.tasks.heard import Progress as Far
 from tests.client.machines import each, one, raising, task, waiting
@@ -75,12 +75,14 @@ def test_a_task_that_says_how_far_it_is_has_a_bar(
     run = one(double).start(2, execution_name="r")
     run.wait()
     said = [Told("Work [x]", progress=Far(3.0, 4.0, "rows")), Told("Work", progress=Far(7.0)), Told("Mute")]
+    said += [Told("Each", items=(Item(12, "child", Far(2.0, 9.0, "steps")),))]
     monkeypatch.setattr(connection.engine, "heard", lambda arn: dict(enumerate(said)))
     again = "\n".join(lines(run, terminal=True, width=100))
     assert "… Work [x]: rows" in again
     assert "3/4" in again
     assert "7/?" in again
     assert "Mute" not in again
+    assert "… Each [12]: steps" in again
 
 
 def test_a_bar_says_how_long_it_will_take(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,7 @@ def test_the_children_of_a_map_run_are_heard_at_its_step(
     for number in range(10):
         desk.say(f"reading item {number}\nfitted\n", Progress(1, 2))
         desk.finish(number, seconds=6.0)
-    desk.say("reading item 10\n")
+    desk.say("reading item 10\n", Progress(120, 400, "epochs"))
     view.update()
     view.answer()
     lines = [f"[{number}] reading item {number}\n[{number}] fitted\n" for number in range(10)]
@@ -178,6 +178,7 @@ def test_the_children_of_a_map_run_are_heard_at_its_step(
     expect(view.part("far")).to_have_text("10/40 · about 3 min left")
     expect(view.state("Fits").locator(".nbflow-note").first).to_have_text("10/40 · 3 min left")
     expect(view.part("mapitems")).to_have_count(0)
+    expect(view.part("itemfar")).to_have_text(["[10]120/400 · epochs"])
     view.page.screenshot(path=screenshots / "map-run.png")
 
 
