@@ -29,8 +29,8 @@ class Item(NamedTuple):
     """How far a child of a Map Run is."""
 
     number: int
-    child: str
-    """Its ARN."""
+    said_by: Key
+    """Its attempt that has said it."""
     progress: Progress
 
 
@@ -65,8 +65,8 @@ class Told(NamedTuple):
 StateOf: TypeAlias = Callable[[str, int], str | None]
 """The name of the state that an attempt of an execution is at; None if it is not under way. From any thread."""
 
-StepOf: TypeAlias = Callable[[str], tuple[str, int, int] | None]
-"""Of a Map Run's child that runs here, by its ARN: the parent execution, the attempt that the run is there, and the
+StepOf: TypeAlias = Callable[[str, int], tuple[str, int, int] | None]
+"""Of an attempt of a Map Run's child that runs here: the parent execution, the attempt that the run is there, and the
 child's number. None for any other execution. From any thread."""
 
 
@@ -77,7 +77,7 @@ class Hearing:
         self._told: dict[Key, Told] = {}
         self._lock = threading.Lock()
         self._state_of: StateOf = lambda execution, attempt: None
-        self._step_of: StepOf = lambda child: None
+        self._step_of: StepOf = lambda execution, attempt: None
         self._news: Callable[[str], None] = lambda execution: None
 
     def attach(self, state_of: StateOf, step_of: StepOf, news: Callable[[str], None]) -> None:
@@ -94,7 +94,7 @@ class Hearing:
                 mark = f"[{item}] {mark}"
                 outside[key].lines += _marked(heard.printed, mark)
                 if heard.progress is not None:
-                    outside[key].items.append(Item(item, heard.execution, heard.progress))
+                    outside[key].items.append(Item(item, (heard.execution, heard.attempt), heard.progress))
         for key, told in outside.items():
             if self._take(Heard(*key, printed="".join(told.lines)), told.items):
                 of.append(key[0])
@@ -102,9 +102,9 @@ class Hearing:
             self._news(execution)
 
     def _outside(self, heard: Heard) -> Iterator[tuple[Key, int]]:
-        """The Map Runs that an execution is in, from the inside out, and the number of its item there."""
-        execution = heard.execution
-        while (step := self._step_of(execution)) is not None:
+        """The Map Runs that an attempt is in, from the inside out, and the number of its item there."""
+        execution, attempt = heard.execution, heard.attempt
+        while (step := self._step_of(execution, attempt)) is not None:
             execution, attempt, number = step
             yield (execution, attempt), number
 
@@ -128,7 +128,7 @@ class Hearing:
 
     def _some(self, items: Iterable[Item]) -> tuple[Item, ...]:
         """The latest of each child, of some that run."""
-        running = {item.number: item for item in items if self._step_of(item.child) is not None}
+        running = {item.number: item for item in items if self._step_of(*item.said_by) is not None}
         return tuple(running[number] for number in sorted(running)[:MOST_FAR])
 
     def _take(self, heard: Heard, items: Sequence[Item] | None = None) -> bool:

@@ -136,23 +136,23 @@ class MapRuns:
             else:  # its execution has been, too: that shows when the next step collides
                 self._fail(run, *_ELSEWHERE)
 
-    def counts(self, arn: str) -> Counts | None:
-        """Of a run that is at work here. From any thread."""
-        run = self._runs.get(arn)
-        return None if run is None else run.counts
-
     def is_read(self, arn: str) -> bool:
         """Whether a run is at work here and has read all of its inputs. From any thread."""
         run = self._runs.get(arn)
         return run is not None and run.whole
 
-    def step_of(self, child: str) -> tuple[str, int, int] | None:
-        """Of a child that runs here: its parent execution, the attempt that the run is there, and its number.
+    def counts(self, arn: str) -> Counts | None:
+        """Of a run that is at work here. From any thread."""
+        run = self._runs.get(arn)
+        return None if run is None else run.counts
+
+    def step_of(self, execution: str, attempt: int) -> tuple[str, int, int] | None:
+        """Of an attempt of a child that runs here: its parent execution, the attempt that the run is there, its number.
 
         None for any other execution. From any thread.
         """
         for run in list(self._runs.values()):
-            number = run.number_of(child)
+            number = run.number_of(execution)
             if number is not None:
                 return run.row.execution, run.order.attempt, number
         return None

@@ -75,7 +75,7 @@ def test_a_task_that_says_how_far_it_is_has_a_bar(
     run = one(double).start(2, execution_name="r")
     run.wait()
     said = [Told("Work [x]", progress=Far(3.0, 4.0, "rows")), Told("Work", progress=Far(7.0)), Told("Mute")]
-    said += [Told("Each", items=(Item(12, "child", Far(2.0, 9.0, "steps")),))]
+    said += [Told("Each", items=(Item(12, ("child", 3), Far(2.0, 9.0, "steps")),))]
     monkeypatch.setattr(connection.engine, "heard", lambda arn: dict(enumerate(said)))
     again = "\n".join(lines(run, terminal=True, width=100))
     assert "… Work [x]: rows" in again

@@ -12,8 +12,11 @@ def hearing_of(
     steps: Mapping[str, tuple[str, int, int]] | None = None,
 ) -> Hearing:
     hearing = Hearing()
+    known = steps or {}
     hearing.attach(
-        lambda execution, attempt: under_way.get((execution, attempt)), (steps or {}).get, news.append
+        lambda execution, attempt: under_way.get((execution, attempt)),
+        lambda execution, attempt: known.get(execution),
+        news.append,
     )
     return hearing
 
@@ -63,7 +66,7 @@ def test_what_children_print_is_heard_at_the_step_of_their_map_run() -> None:
     assert news == ["a", "run"], "of each once"
     assert hearing.of("a")[3] == Told("Fit", "one\ntwo", 7, Progress(1.0), times=1)
     assert hearing.of("b") == {}
-    far = (Item(0, "a", Progress(1.0)),)
+    far = (Item(0, ("a", 3), Progress(1.0)),)
     assert hearing.of("run")[7] == Told("Each", "[0] one\n[0] two\n[12] three\n", 27, times=1, items=far)
     hearing.hear([Heard("b", -1, 90, "four\n")])
     assert hearing.of("run")[7].log.endswith("[12] three\n[12] four\n")

@@ -108,14 +108,14 @@ def test_a_child_that_runs_is_known_by_its_arn(
     while holding.dask.held:
         job, _ = holding.dask.held[0]
         known.append(job.execution)
-        parent, attempt, number = step_of(job.execution) or ("", 0, 0)
+        parent, attempt, number = step_of(job.execution, job.attempt) or ("", 0, 0)
         assert (parent, number) == (holding.arn, len(known) - 1)
         assert holding.engine._turns.state_of(parent, attempt) == "M"
         holding.dask.release()
         holding.turns()
-        assert step_of(job.execution) is None
+        assert step_of(job.execution, job.attempt) is None
     assert len(known) == 6
-    assert step_of(holding.arn) is None
+    assert step_of(holding.arn, 1) is None
 
 
 def test_at_most_max_concurrency_at_once(holding: Floor) -> None:
