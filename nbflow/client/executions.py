@@ -14,6 +14,7 @@ from nbflow.artifacts.values import references, unpack
 from nbflow.client.connection import Connection, StoppedWaiting
 from nbflow.client.presentation import presenter
 from nbflow.drawing.words import status_word
+from nbflow.engine.hearing import marked
 from nbflow.engine.rebuilding import recorded_codes
 from nbflow.engine.rows import artifact_of
 from nbflow.errors import NbflowError
@@ -36,6 +37,9 @@ _PATIENCE: Final = 2.0
 
 MOST_CHILDREN: Final = 100_000
 """Of a Map Run, that are listed."""
+
+LAST_CHILDREN: Final = 50
+"""Of a Map Run, whose logs are at hand at its step: those that have begun last."""
 
 _LOOK: Final = 0.05
 """Seconds between looks for new records of an execution that is followed."""
@@ -508,10 +512,11 @@ class Step:
 
     @property
     def log(self) -> str:
-        """What its attempts printed."""
-        return "".join(
+        """What its attempts printed; of a Map Run, what is known of it here: the last lines of the last children."""
+        text = "".join(
             self._execution.log_of(attempt.id) for visit in self._visits for attempt in visit.attempts
         )
+        return text or "".join(line for child in self._children(most=LAST_CHILDREN) for line in _said(child))
 
     @property
     def source(self) -> str | None:
@@ -545,11 +550,11 @@ class Step:
         """Of a Distributed Map, the first child of its latest Map Run that is FAILED."""
         return next(iter(self._children(status="FAILED")), None)
 
-    def _children(self, status: str | None = None) -> list[Execution]:
+    def _children(self, status: str | None = None, most: int = MOST_CHILDREN) -> list[Execution]:
         connection, arn = self._execution.connection, self._last.map_run
         if arn is None:
             return []
-        rows = connection.store.executions(map_run_arn=arn, status=status, limit=MOST_CHILDREN)
+        rows = connection.store.executions(map_run_arn=arn, status=status, limit=most)
         return [Execution(row.arn, connection) for row in reversed(rows)]
 
     def __len__(self) -> int:
@@ -592,3 +597,9 @@ def attempted(attempt: Attempt) -> Mapping[str, object]:
         "queued": None if attempt.ran is None and not attempt.queued else round(attempt.queued, 3),
         "ran": None if attempt.ran is None else round(attempt.ran, 3),
     }
+
+
+def _said(child: Execution) -> list[str]:
+    """What is recorded that a child of a Map Run has printed, as it was heard at the run's step while it ran."""
+    text = "".join(child.connection.store.logs(child.arn).values())
+    return marked(text, f"[{child.row.item}] ") if text else []

@@ -92,7 +92,7 @@ class Hearing:
             mark = ""
             for key, item in self._outside(heard):
                 mark = f"[{item}] {mark}"
-                outside[key].lines += _marked(heard.printed, mark)
+                outside[key].lines += marked(heard.printed, mark)
                 if heard.progress is not None:
                     outside[key].items.append(Item(item, (heard.execution, heard.attempt), heard.progress))
         for key, told in outside.items():
@@ -167,7 +167,7 @@ class _Outside:
         self.items: list[Item] = []
 
 
-def _marked(printed: str, mark: str) -> list[str]:
+def marked(printed: str, mark: str) -> list[str]:
     """The last lines of a text, each behind the mark."""
     lines = printed.splitlines()
     cut = [f"{mark}…\n"] if len(lines) > MOST_LINES else []
