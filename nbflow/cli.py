@@ -210,8 +210,8 @@ def logs(
     """Print what the tasks of an execution have printed.
 
     That is their standard output and error, logging and warnings, an attempt after the other, and of a Map Run that of
-    its children (but EXPRESS ones: nothing of them is recorded). An attempt's text is recorded when it has ended; what
-    one prints while it runs is seen where it runs, in the panel of its notebook.
+    its children. An attempt's text is recorded when it has ended (of EXPRESS children, when their Map has); what one
+    prints while it runs is seen only where it runs, in the panel of its notebook.
     """
     nf.connect(store, create=False)
     found = nf.execution(run)

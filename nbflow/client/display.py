@@ -40,7 +40,7 @@ MOST_TEXT: Final = 4000
 
 def put(console: Console, what: RenderableType = "") -> None:
     """Print as it is: no line is broken or cut at the terminal's width, and nothing is coloured by guess."""
-    console.print(what, highlight=False, soft_wrap=True)
+    console.print(what, highlight=False, soft_wrap=True, emoji=False)
 
 
 def when(at: float) -> str:
@@ -217,7 +217,9 @@ def show_log(console: Console, label: str, number: int, attempt: Mapping[str, ob
 
 
 def _show_printed(console: Console, text: str) -> None:
-    put(console, escape(text.rstrip("\n")))
+    """As it is: rich would make spaces of its tabs."""
+    console.file.write(text.rstrip("\n") + "\n")
+    console.file.flush()
 
 
 def show_error(console: Console, text: str) -> None:

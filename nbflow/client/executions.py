@@ -14,6 +14,7 @@ from nbflow.artifacts.values import references, unpack
 from nbflow.client.connection import Connection, StoppedWaiting
 from nbflow.client.presentation import presenter
 from nbflow.drawing.words import status_word
+from nbflow.engine.hearing import marked
 from nbflow.engine.rebuilding import recorded_codes
 from nbflow.engine.rows import artifact_of
 from nbflow.errors import NbflowError
@@ -36,6 +37,9 @@ _PATIENCE: Final = 2.0
 
 MOST_CHILDREN: Final = 100_000
 """Of a Map Run, that are listed."""
+
+LAST_CHILDREN: Final = 50
+"""Of a Map Run, whose logs are at hand at its step: those that have begun last."""
 
 _LOOK: Final = 0.05
 """Seconds between looks for new records of an execution that is followed."""
@@ -271,7 +275,7 @@ class Execution:
             trace.add(record)
         for visit in trace.walk():
             if visit.map_run is not None:
-                visit.counted, visit.total = self.connection.service.map_run_progress(visit.map_run)
+                visit.count(*self.connection.service.map_run_progress(visit.map_run))
         return trace
 
     @property
@@ -288,7 +292,9 @@ class Execution:
     def count(self, board: "Board") -> bool:
         """Tell the board how far the Map Runs are. Returns whether that is new to it."""
         counted = {arn: self.connection.service.map_run_progress(arn) for arn in board.map_runs}
-        return sum(board.progress(arn, sum(ends), total) for arn, (ends, total) in counted.items()) > 0
+        return (
+            sum(board.progress(arn, sum(far.ends), far.total, far.whole) for arn, far in counted.items()) > 0
+        )
 
     @property
     def waits_outside(self) -> bool:
@@ -506,10 +512,11 @@ class Step:
 
     @property
     def log(self) -> str:
-        """What its attempts printed."""
-        return "".join(
+        """What its attempts printed; of a Map Run, what is known of it here: the last lines of the last children."""
+        text = "".join(
             self._execution.log_of(attempt.id) for visit in self._visits for attempt in visit.attempts
         )
+        return text or "".join(line for child in self._children(most=LAST_CHILDREN) for line in _said(child))
 
     @property
     def source(self) -> str | None:
@@ -543,11 +550,11 @@ class Step:
         """Of a Distributed Map, the first child of its latest Map Run that is FAILED."""
         return next(iter(self._children(status="FAILED")), None)
 
-    def _children(self, status: str | None = None) -> list[Execution]:
+    def _children(self, status: str | None = None, most: int = MOST_CHILDREN) -> list[Execution]:
         connection, arn = self._execution.connection, self._last.map_run
         if arn is None:
             return []
-        rows = connection.store.executions(map_run_arn=arn, status=status, limit=MOST_CHILDREN)
+        rows = connection.store.executions(map_run_arn=arn, status=status, limit=most)
         return [Execution(row.arn, connection) for row in reversed(rows)]
 
     def __len__(self) -> int:
@@ -590,3 +597,9 @@ def attempted(attempt: Attempt) -> Mapping[str, object]:
         "queued": None if attempt.ran is None and not attempt.queued else round(attempt.queued, 3),
         "ran": None if attempt.ran is None else round(attempt.ran, 3),
     }
+
+
+def _said(child: Execution) -> list[str]:
+    """What is recorded that a child of a Map Run has printed, as it was heard at the run's step while it ran."""
+    text = "".join(child.connection.store.logs(child.arn).values())
+    return marked(text, f"[{child.row.item}] ") if text else []

@@ -61,6 +61,8 @@ class StateView:
     """Map and Parallel: branches or iterations of the latest visit; of a Map Run, the items that are known of."""
     done: int = 0
     """Map and Parallel: how many of them have ended."""
+    sure: bool = True
+    """Whether ``total`` is known to be all; see :class:`nbflow.machine.trace.Visit`."""
     waits: str = ""
     """What the visit that was last heard of waits for, outside: a worker, a callback, its job."""
     codes: bytearray = field(default_factory=bytearray, repr=False)
@@ -190,8 +192,9 @@ class Board:
                 assert visit is not None
                 self.map_runs = {run: name for run, name in self.map_runs.items() if name != visit.name}
                 self.map_runs[arn] = visit.name
-                self.states[visit.name].codes = bytearray()
-                self.progress(arn, 0, visit.total)
+                view = self.states[visit.name]
+                view.codes, view.done, view.total, view.sure = bytearray(), 0, visit.total, visit.sure
+                self._changed.add(visit.name)
             case r.MapRunSucceeded():
                 assert visit is not None
                 assert visit.map_run is not None
@@ -210,12 +213,16 @@ class Board:
             self.states[visit.name].waits = visit.waits_for
             self._changed.add(visit.name)
 
-    def progress(self, map_run: str, done: int, total: int) -> bool:
+    def progress(self, map_run: str, done: int, total: int, whole: bool = False) -> bool:
         """Somebody has counted the items of a Map Run, which the records do not. Returns whether that is new here."""
         name = self.map_runs.get(map_run)
-        if name is None or (self.states[name].done, self.states[name].total) == (done, total):
+        if name is None:
             return False
-        self.states[name].done, self.states[name].total = done, total
+        view = self.states[name]
+        before = view.done, view.total, view.sure
+        view.done, view.total, view.sure = done, max(view.total, total), view.sure or whole
+        if before == (view.done, view.total, view.sure):
+            return False
         self._changed.add(name)
         return True
 
@@ -270,7 +277,7 @@ class Board:
         place.below[name], place.status = Counter(), ""
         self._count(place, "RUNNING")
         view = self.states[name]
-        view.total, view.done, view.codes = total, 0, bytearray(b" " * total)
+        view.total, view.done, view.codes, view.sure = total, 0, bytearray(b" " * total), True
         place.fork = _Fork(view, view.codes)
 
     def _begin(self, parent: int, child: int, index: int) -> None:

@@ -13,6 +13,7 @@ from nbflow.drawing.cells import Link, Side
 from nbflow.drawing.layers import Point, arrange
 from nbflow.drawing.places import BETWEEN
 from nbflow.language import model
+from nbflow.machine.distributed import is_distributed
 
 Kind: TypeAlias = flow.Kind
 BoxType: TypeAlias = Literal[
@@ -27,6 +28,8 @@ LINE_HEIGHT: Final = 17.0
 HEADER: Final = 60.0
 """Pixels at the top of a Map or Parallel, for its name and its progress."""
 _LEAST: Final = 176.0
+_MANY: Final = 288.0
+"""Of a Distributed Map: there is room for "300,000/1,000,000 · 12 min left" beside what it is."""
 _STEP: Final = 16.0
 """Boxes are so many pixels wide, or this much more, and more: many are equal, which looks calm."""
 _BESIDE_TITLE: Final = 46.0 + 30.0
@@ -92,7 +95,7 @@ def _scope(scope: model.Branch, depth: int) -> Picture:
     """The states of a scope, with its upper left corner at (0, 0). The outermost one has a start and an end."""
     inside = {name: _inside(state, depth + 1) for name, state in scope.states.items()}
     sizes: dict[_Key, tuple[float, float]] = {} if depth else {_START: (_DOT, _DOT)}
-    sizes |= {name: _size(name, inside[name]) for name in (scope.start_at, *scope.states)}
+    sizes |= {name: _size(name, scope.states[name], inside[name]) for name in (scope.start_at, *scope.states)}
     edges = flow.transitions(scope)
     links = [_link(each) for each in edges]
     if depth == 0:
@@ -144,9 +147,9 @@ def _inside(state: model.AnyState, depth: int) -> Picture | None:
     return Picture(x - BETWEEN, height, tuple(boxes), tuple(edges)) if boxes else None
 
 
-def _size(name: str, inside: Picture | None) -> tuple[float, float]:
+def _size(name: str, state: model.AnyState, inside: Picture | None) -> tuple[float, float]:
     lines = words.lines(name)
-    width = max(_LEAST, max(map(words.width_of, lines)) + _BESIDE_TITLE)
+    width = max(_MANY if is_distributed(state) else _LEAST, max(map(words.width_of, lines)) + _BESIDE_TITLE)
     width = ceil(width / _STEP) * _STEP
     more = LINE_HEIGHT * (len(lines) - 1)
     if inside is None:

@@ -16,6 +16,11 @@ LABEL_SIZE: Final = 11.0
 LABEL_WIDTH: Final = 200.0
 """Pixels after which the label of an edge is cut."""
 
+SOON: Final = 5.0
+"""Seconds before which nobody can tell how long something will take."""
+LITTLE: Final = 0.05
+"""The part that must be done before that."""
+
 _EM: Final = {
     **dict.fromkeys("ijl.,:;'|!`", 0.37),
     **dict.fromkeys(' ftrI()[]{}-/\\"*', 0.44),
@@ -185,3 +190,27 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes:02} min"
     return f"{hours // 24} d {hours % 24} h"
+
+
+def left(done: float, total: float | None, seconds: float) -> str:
+    """How long the rest will take at the pace so far: ``about 3 min left``; "" where that cannot be told.
+
+    So much has been done of ``total`` in so many seconds.
+    """
+    if total is None or seconds < SOON or not LITTLE * total <= done < total:
+        return ""
+    return f"about {_rough((total - done) * seconds / done)} left"
+
+
+def _rough(seconds: float) -> str:
+    """A length of time in one number, or in two where one would say little."""
+    if seconds < 57.5:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 595:
+        hours, tens = divmod(round(minutes / 10), 6)
+        return f"{hours} h {tens}0 min" if tens else f"{hours} h"
+    hours = round(minutes / 60)
+    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} d"

@@ -132,6 +132,10 @@ class Engine:
         """Of a Map Run that is at work here: its children and items by status."""
         return self._turns.map_runs.counts(arn)
 
+    def map_run_is_read(self, arn: str) -> bool:
+        """Whether a Map Run is at work here and has read all of its items."""
+        return self._turns.map_runs.is_read(arn)
+
     def heard(self, execution: str) -> Mapping[int, Told]:
         """What its tasks that run here have said so far, by their attempts' ids. Nothing of it is durable."""
         return self._hearing.of(execution)

@@ -1,12 +1,12 @@
 """What is heard of tasks that run: what they print, and how far they are. It is forgotten with the attempt.
 
-What the children of a Map Run print is heard at the step of the run, too, line by line behind the number of the item:
-of the last lines only, however many children there are. How far each of them is, is not: the run itself is counted.
+What the children of a Map Run say is heard at the step of the run, too. However many there are, it is little that is
+kept there: the last lines, each behind the number of its item, and how far a few of the children are.
 """
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from nbflow.tasks.heard import Heard, Progress
@@ -18,9 +18,20 @@ MOST_TEXT: Final = 50_000
 GAP: Final = "\n…\n"
 """In place of what was too much to be sent while the task ran; its step's log has all in the end."""
 
-
 MOST_LINES: Final = 20
 """Lines that one child of a Map Run may say at once at the step of the run: the last ones."""
+
+MOST_FAR: Final = 5
+"""Children of a Map Run of which it is known at its step how far they are: those that have begun first."""
+
+
+class Item(NamedTuple):
+    """How far a child of a Map Run is."""
+
+    number: int
+    said_by: Key
+    """Its attempt that has said it."""
+    progress: Progress
 
 
 class Told(NamedTuple):
@@ -36,6 +47,8 @@ class Told(NamedTuple):
     worker: str = ""
     times: int = 0
     """How often it was heard."""
+    items: tuple[Item, ...] = ()
+    """Of a Map Run: how far some of its children are, by their numbers."""
 
     def since(self, position: int) -> str:
         """What it has printed after so many characters, as far as it is at hand."""
@@ -51,7 +64,6 @@ class Told(NamedTuple):
 
 StateOf: TypeAlias = Callable[[str, int], str | None]
 """The name of the state that an attempt of an execution is at; None if it is not under way. From any thread."""
-
 
 StepOf: TypeAlias = Callable[[str, int], tuple[str, int, int] | None]
 """Of an attempt of a Map Run's child that runs here: the parent execution, the attempt that the run is there, and the
@@ -75,23 +87,26 @@ class Hearing:
     def hear(self, said: Sequence[Heard]) -> None:
         """An attempt that is not under way is not listened to."""
         of = [heard.execution for heard in said if self._take(heard)]
-        outside = defaultdict[Key, list[str]](list)
+        outside = defaultdict[Key, _Outside](_Outside)
         for heard in said:
-            for key, mark in self._outside(heard) if heard.printed else ():
-                outside[key] += _marked(heard.printed, mark)
-        of += [
-            key[0] for key, lines in outside.items() if self._take(Heard(*key, printed="".join(lines)), True)
-        ]
+            mark = ""
+            for key, item in self._outside(heard):
+                mark = f"[{item}] {mark}"
+                outside[key].lines += marked(heard.printed, mark)
+                if heard.progress is not None:
+                    outside[key].items.append(Item(item, (heard.execution, heard.attempt), heard.progress))
+        for key, told in outside.items():
+            if self._take(Heard(*key, printed="".join(told.lines)), told.items):
+                of.append(key[0])
         for execution in dict.fromkeys(of):
             self._news(execution)
 
-    def _outside(self, heard: Heard) -> Iterator[tuple[Key, str]]:
-        """The Map Runs that an attempt is in, from the inside out, and how it is marked there."""
-        mark, execution, attempt = "", heard.execution, heard.attempt
+    def _outside(self, heard: Heard) -> Iterator[tuple[Key, int]]:
+        """The Map Runs that an attempt is in, from the inside out, and the number of its item there."""
+        execution, attempt = heard.execution, heard.attempt
         while (step := self._step_of(execution, attempt)) is not None:
             execution, attempt, number = step
-            mark = f"[{number}] {mark}"
-            yield (execution, attempt), mark
+            yield (execution, attempt), number
 
     def over(self, execution: str, attempt: int) -> None:
         """The attempt has ended: its outcome tells all."""
@@ -105,10 +120,19 @@ class Hearing:
             return {}
         with self._lock:
             found = [(key, told) for key, told in self._told.items() if key[0] == execution]
-        return {attempt: told for (_, attempt), told in found if self._state_of(execution, attempt)}
+        return {
+            attempt: told._replace(items=self._some(told.items)) if told.items else told
+            for (_, attempt), told in found
+            if self._state_of(execution, attempt)
+        }
 
-    def _take(self, heard: Heard, joins: bool = False) -> bool:
-        """``joins``: it comes right after what was there, wherever that is."""
+    def _some(self, items: Iterable[Item]) -> tuple[Item, ...]:
+        """The latest of each child, of some that run."""
+        running = {item.number: item for item in items if self._step_of(*item.said_by) is not None}
+        return tuple(running[number] for number in sorted(running)[:MOST_FAR])
+
+    def _take(self, heard: Heard, items: Sequence[Item] | None = None) -> bool:
+        """``items``: children say it; it comes right after what was there."""
         state = self._state_of(heard.execution, heard.attempt)
         if state is None:
             return False
@@ -117,7 +141,7 @@ class Hearing:
             if key not in self._told:
                 self._forget_the_ended()
             told = self._told.get(key) or Told(state)
-            start = told.position if joins else heard.start
+            start = heard.start if items is None else told.position
             missed = GAP if start > told.position else ""
             self._told[key] = told._replace(
                 printed=(told.printed + missed + heard.printed)[-MOST_TEXT:],
@@ -125,6 +149,7 @@ class Hearing:
                 progress=heard.progress or told.progress,
                 worker=heard.worker,
                 times=told.times + 1,
+                items=self._some([*told.items, *items]) if items else told.items,
             )
         return True
 
@@ -134,7 +159,15 @@ class Hearing:
             del self._told[key]
 
 
-def _marked(printed: str, mark: str) -> list[str]:
+class _Outside:
+    """What children have said at the step of their Map Run."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.items: list[Item] = []
+
+
+def marked(printed: str, mark: str) -> list[str]:
     """The last lines of a text, each behind the mark."""
     lines = printed.splitlines()
     cut = [f"{mark}…\n"] if len(lines) > MOST_LINES else []

@@ -157,6 +157,11 @@ class MapRuns:
             else:  # its execution has been, too: that shows when the next step collides
                 self._fail(run, *_ELSEWHERE)
 
+    def is_read(self, arn: str) -> bool:
+        """Whether a run is at work here and has read all of its inputs. From any thread."""
+        run = self._runs.get(arn)
+        return run is not None and run.whole
+
     def counts(self, arn: str) -> Counts | None:
         """Of a run that is at work here. From any thread."""
         run = self._runs.get(arn)

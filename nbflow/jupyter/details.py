@@ -13,8 +13,9 @@ from typing import Final
 from nbflow.client.executions import Execution, Step
 from nbflow.drawing.board import ITEM
 from nbflow.drawing.flow import every_state
+from nbflow.engine.hearing import Item
 from nbflow.jupyter.live import far_of
-from nbflow.jupyter.messages import Ask, AttemptMade, Details, MapItem, Visited
+from nbflow.jupyter.messages import Ask, AttemptMade, Details, ItemFar, MapItem, Visited
 from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine.trace import STOPPING, Trace, Visit
@@ -58,6 +59,7 @@ _NOT_ENTERED: Final[Visited] = {
     "waits": "",
     "retry": None,
     "far": None,
+    "fars": [],
     "error": "",
     "printed": "",
     "input": "",
@@ -90,12 +92,18 @@ def _in(execution: Execution, trace: Trace, visit: Visit) -> Visited:
         "attempts": attempts,
         "waits": STOPPING if stopping else visit.waits_for,
         "retry": visit.retry_due,
-        "far": far_of(now),
+        "far": None if now is None else far_of(now.progress),
+        "fars": [] if now is None else [_far(item) for item in now.items],
         "error": _tail(step.describe_error()) if visit.failed else "",
         "printed": _tail(step.log),
         "input": shown(visit.input),
         "output": shown(visit.output) if visit.status in ("SUCCEEDED", "CAUGHT") else "",
     }
+
+
+def _far(item: Item) -> ItemFar:
+    done, total, text = item.progress
+    return {"item": item.number, "done": done, "total": total, "text": text}
 
 
 def ways(definition: model.StateMachine) -> dict[str, Way]:
@@ -127,7 +135,7 @@ def _find(trace: Trace, way: Way, state: str, chosen: Mapping[str, int]) -> tupl
             path.append({"state": fork, "item": branch, "items": items})
         here = around[-1].branches.get(branch, [])
     visits = [visit for visit in here if visit.name == state]
-    if visits and visits[-1].type == "Map":
+    if visits and visits[-1].type == "Map" and visits[-1].map_run is None:
         path.append({"state": state, "item": None, "items": marks(visits[-1])})
     return path, visits
 

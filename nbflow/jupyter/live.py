@@ -18,10 +18,12 @@ from typing import Final, TypeAlias, TypeVar, cast
 
 from nbflow.client.executions import Execution
 from nbflow.drawing.board import Board, StateView
+from nbflow.drawing.pace import Paces
 from nbflow.engine.hearing import Told
 from nbflow.jupyter.messages import Far, RunLive, StateLive
 from nbflow.machine.records import decode
 from nbflow.store.port import StoreError
+from nbflow.tasks.heard import Progress
 
 SHORTEST_REST: Final = 0.04
 """Seconds between two looks in a burst: 25 a second look fluent."""
@@ -56,6 +58,7 @@ class Followed:
         """The name of the state that made it fail."""
         self.error = ""
         self._told: list[Told] = []
+        self._paces = Paces()
         self._times = 0
         """How often the tasks that run were heard."""
         self._read = -1
@@ -140,8 +143,28 @@ class Followed:
             "here": self.here,
             "interrupted": self.interrupted,
             "now": now,
-            "states": {name: _state_live(view, told[name]) for name, view in board.states.items()},
+            "states": {name: self._state(view, told[name], now) for name, view in board.states.items()},
             "taken": sorted(board.taken),
+        }
+
+    def _state(self, view: StateView, told: Sequence[Told], now: float) -> StateLive:
+        far = told[0].progress if len(told) == 1 and view.running == 1 else None
+        pace = far or Progress(view.done, view.total if view.total and view.sure else None)
+        return {
+            "heard": sum(each.times for each in told),
+            "far": far_of(far),
+            "left": self._paces.left(view.name, pace.done, pace.total, now) if view.running == 1 else "",
+            "status": view.status,
+            "entered": view.entered_at,
+            "exited": view.exited_at,
+            "visits": view.visits,
+            "running": view.running,
+            "succeeded": view.succeeded,
+            "failed": view.failed,
+            "total": view.total,
+            "done": view.done,
+            "items": view.items,
+            "waits": view.waits,
         }
 
     @property
@@ -150,27 +173,9 @@ class Followed:
         return 200 + sum(200 + len(view.codes) for view in self.board.states.values())
 
 
-def far_of(told: Told | None) -> Far | None:
+def far_of(progress: Progress | None) -> Far | None:
     """How far a task is, for the front end."""
-    return None if told is None or told.progress is None else cast(Far, told.progress._asdict())
-
-
-def _state_live(view: StateView, told: Sequence[Told]) -> StateLive:
-    return {
-        "heard": sum(each.times for each in told),
-        "far": far_of(told[0]) if len(told) == 1 and view.running == 1 else None,
-        "status": view.status,
-        "entered": view.entered_at,
-        "exited": view.exited_at,
-        "visits": view.visits,
-        "running": view.running,
-        "succeeded": view.succeeded,
-        "failed": view.failed,
-        "total": view.total,
-        "done": view.done,
-        "items": view.items,
-        "waits": view.waits,
-    }
+    return None if progress is None else cast(Far, progress._asdict())
 
 
 # --- the thread

@@ -41,6 +41,12 @@ class Far(TypedDict):
     text: str
 
 
+class ItemFar(Far):
+    """How far a child of a Map Run is."""
+
+    item: int
+
+
 class StateLive(TypedDict):
     """A state of the definition, over all its visits."""
 
@@ -63,6 +69,8 @@ class StateLive(TypedDict):
     """How often its tasks that run were heard: where it changes, there is more to show of one of them."""
     far: Far | None
     """Of the one task that runs."""
+    left: str
+    """How long that task, or a Map, will go on at the pace so far: "about 3 min left"; or ""."""
 
 
 class RunLive(TypedDict):
@@ -161,6 +169,8 @@ class Visited(TypedDict):
     """When it will be tried again."""
     far: Far | None
     """Of the attempt that runs."""
+    fars: list[ItemFar]
+    """Of a Map Run that goes on: of some of its children."""
     error: str
     """Name, message and a Python task's traceback."""
     printed: str

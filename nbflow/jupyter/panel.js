@@ -7,7 +7,7 @@
  *
  * @typedef {{run: string, machine: string, name: string, origin: string, picture: string}} RunHead
  * @typedef {{status: string, entered: ?number, exited: ?number, visits: number, running: number, succeeded: number,
- *   failed: number, total: number, done: number, items: string, heard: number, far: ?Far}} StateLive
+ *   failed: number, total: number, done: number, items: string, heard: number, far: ?Far, left: string}} StateLive
  * @typedef {{done: number, total: ?number, text: string}} Far
  * @typedef {{status: string, started: number, stopped: ?number, error: string, failed: string, here: boolean,
  *   interrupted: boolean, now: number, states: Object<string, StateLive>, taken: Array<[string, string]>}} RunLive
@@ -57,8 +57,9 @@ export function ticking(seconds) {
 export function note(state, now) {
   if (!state.status || state.entered === null) return "";
   const took = state.exited === null ? ticking(now - state.entered) : elapsed(state.exited - state.entered);
-  if (state.total) return `${state.done}/${state.total} · ${took}`;
-  if (state.far) return `${progress({ ...state.far, text: "" })} · ${took}`;
+  const or = state.left.replace("about ", "") || took;
+  if (state.total) return `${state.done}/${state.total} · ${or}`;
+  if (state.far) return `${progress({ ...state.far, text: "" })} · ${or}`;
   if (state.visits <= 1) return took;
   const failed = state.failed ? ` · ${state.failed} ✗` : "";
   return state.running ? `${state.visits - state.running}/${state.visits}${failed}` : `${state.visits}×${failed}`;
@@ -429,6 +430,7 @@ class Pane {
     this.bar = h("progress", { class: "nbp-bar" });
     this.count = h("span", { class: "nbp-kind" });
     this.far = h("div", { class: "nbp-line nbp-far" }, this.bar, this.count);
+    this.fars = h("div");
     this.maps = h("div");
     this.items = [];
     this.visits = h("div", { class: "nbp-line nbp-visits" });
@@ -446,6 +448,7 @@ class Pane {
       this.where,
       this.word,
       this.far,
+      this.fars,
       this.maps,
       this.visits,
       this.texts.error.section,
@@ -543,7 +546,8 @@ class Pane {
     say(this.kind, found ? [found.kind, took(found, now), waits].filter(Boolean).join(" · ") : "");
     say(this.word, this.words());
     show(this.word, Boolean(this.word.textContent));
-    this.drawFar(found?.status === "RUNNING" ? found.far : null);
+    this.drawFar(found?.status === "RUNNING" ? found.far ?? counted(live.states[this.view.state]) : null, live);
+    this.drawFars(found?.status === "RUNNING" ? found.fars : []);
     const attempts = found?.attempts ?? [];
     say(this.where, attempts.length === 1 ? whereabouts(attempts[0]) : "");
     this.drawMaps(found?.path ?? [], live);
@@ -557,15 +561,24 @@ class Pane {
     }
   }
 
-  /** @param {?Far} far */
-  drawFar(far) {
+  /** @param {?Far} far @param {RunLive} live */
+  drawFar(far, live) {
     show(this.far, Boolean(far));
     if (!far) return;
-    if (far.total > 0) {
-      this.bar.max = far.total;
-      this.bar.value = Math.min(far.done, far.total);
-    } else this.bar.removeAttribute("value");
-    say(this.count, progress(far));
+    fill(this.bar, far);
+    say(this.count, [progress(far), live.states[this.view.state]?.left].filter(Boolean).join(" · "));
+  }
+
+  /** The children of a Map Run. @param {Array<Far & {item: number}>} fars */
+  drawFars(fars) {
+    this.fars.replaceChildren(
+      ...fars.map((far) => {
+        const bar = h("progress", { class: "nbp-bar" });
+        fill(bar, far);
+        const [name, count] = [`[${far.item}]`, progress(far)].map((text) => h("span", { class: "nbp-kind" }, text));
+        return h("div", { class: "nbp-line nbp-itemfar" }, name, bar, count);
+      }),
+    );
   }
 
   /** @param {MapItem[]} path @param {RunLive} live */
@@ -613,6 +626,19 @@ class Pane {
     this.attempts.dataset.shown = shown;
     this.attempts.replaceChildren(...rows.map((row) => h("tr", {}, ...row.map((cell) => h("td", {}, cell)))));
   }
+}
+
+/** @param {HTMLProgressElement} bar @param {Far} far */
+function fill(bar, far) {
+  if (far.total > 0) {
+    bar.max = far.total;
+    bar.value = Math.min(far.done, far.total);
+  } else bar.removeAttribute("value");
+}
+
+/** How far a Map Run is: its items have no cells. @param {StateLive} state @returns {?Far} */
+function counted(state) {
+  return state?.total && !state.items ? { done: state.done, total: state.total, text: "" } : null;
 }
 
 /** How long a visit took, or has been taking. */

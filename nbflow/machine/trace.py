@@ -84,6 +84,8 @@ class Visit:
     """Distributed Map: the ARN of its latest Map Run. What is in it, its children remember."""
     counted: Ends | None = None
     """Of a Map Run, how its items have ended. The records do not say that; somebody may count them here."""
+    sure: bool = True
+    """Whether ``total`` is known to be all. Of a Map Run that reads its items, nobody knows until it has."""
     parent: "Visit | None" = field(default=None, repr=False, compare=False)
     """The visit whose branch or iteration it is in."""
 
@@ -104,6 +106,12 @@ class Visit:
     def done(self) -> int:
         """Parallel and Map: how many branches, iterations or items have ended."""
         return sum(self.ends)
+
+    def count(self, ends: Ends, total: int, whole: bool) -> None:
+        """Somebody has counted the items of the Map Run. ``whole``: no more will be read."""
+        self.counted = ends
+        self.total = max(self.total, total)  # of those that stand in its input, not all may have been read
+        self.sure = self.sure or whole
 
     @property
     def around(self) -> Iterator["Visit"]:
@@ -213,7 +221,7 @@ class Trace:
                 elif isinstance(record, r.MapStarted):
                     visit.total, visit.counted = record.length, None
                 elif isinstance(record, r.MapRunStarted | r.MapRunRedriven):
-                    visit.map_run, visit.counted = record.arn, None
+                    visit.map_run, visit.counted, visit.sure = record.arn, None, visit.total > 0
                 return visit
             case r.BranchSucceeded() | r.BranchFailed() | r.BranchAborted():
                 return self._branch_ended(record)

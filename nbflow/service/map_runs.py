@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from nbflow.engine.map_run import AGAIN, PENDING, RUNNING, STUCK
 from nbflow.language.values import Json
@@ -68,14 +68,29 @@ def describe_map_run(desk: Desk, map_run_arn: str) -> dict[str, Json]:
     )
 
 
-def progress(desk: Desk, map_run_arn: str) -> tuple[Ends, int]:
-    """How the items have ended, and how many are known of. Raises ApiError InvalidArn or ResourceNotFound."""
-    items = _counts(desk, map_run_of(desk, map_run_arn))["items"]
+class Progress(NamedTuple):
+    """How far a Map Run is."""
+
+    ends: Ends
+    """How its items have ended."""
+    total: int
+    """How many are known of."""
+    whole: bool
+    """Whether these are all: it is known here that no more will be read."""
+
+
+def progress(desk: Desk, map_run_arn: str) -> Progress:
+    """How far it is. Raises ApiError InvalidArn or ResourceNotFound."""
+    row = map_run_of(desk, map_run_arn)
+    whole = row.status != "RUNNING" or desk.engine.map_run_is_read(
+        row.arn
+    )  # first: the rest may come in between
+    items = _counts(desk, row)["items"]
     total = sum(items.get(status, 0) for status in (*_COUNTS.values(), AGAIN))
     succeeded, failed, late, stopped = (
         items.get(_COUNTS[name], 0) for name in ("succeeded", "failed", "timedOut", "aborted")
     )
-    return Ends(succeeded, failed + late, stopped), total
+    return Progress(Ends(succeeded, failed + late, stopped), total, whole)
 
 
 def update_map_run(

@@ -10,7 +10,6 @@ from nbflow.language import model
 from nbflow.language.values import Json
 from nbflow.machine.history import Event
 from nbflow.machine.records import Record
-from nbflow.machine.trace import Ends
 from nbflow.service import executions, forking, histories, machines, map_runs, redriving, resuming
 from nbflow.service.arns import execution_arn
 from nbflow.service.desk import Desk, Limits
@@ -185,7 +184,7 @@ class Service:
         """:func:`nbflow.service.forking.forked_at`"""
         return forking.forked_at(self.desk, execution_of(self.desk, execution_arn))
 
-    def map_run_progress(self, map_run_arn: str) -> tuple[Ends, int]:
+    def map_run_progress(self, map_run_arn: str) -> map_runs.Progress:
         """:func:`nbflow.service.map_runs.progress`"""
         return map_runs.progress(self.desk, map_run_arn)
 

@@ -171,14 +171,14 @@ def test_an_execution_is_shown_with_its_steps_and_its_error(connection: Connecti
 
 def test_a_step_is_shown_with_its_attempts_and_its_prints(connection: Connection) -> None:
     def chatty(input: int) -> int:
-        print("[bold]hello")
+        print("[bold]hello\t:x: 1.5")
         return 1
 
     run = one(chatty).start(execution_name="r")
     run.wait()
     text = shown(run, run["Work"])
     assert text.startswith("'Work' (Task): SUCCEEDED\n  attempt 1: ")
-    assert text.endswith("printed\n[bold]hello\n")
+    assert text.endswith("printed\n[bold]hello\t:x: 1.5\n")
     assert "output\n1\n" in text
 
 

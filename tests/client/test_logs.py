@@ -119,6 +119,13 @@ def test_the_children_of_a_map_run_are_told_of_by_their_items() -> None:
     assert told(logs(run["Scatter"].children[1])) == [("'Say'", 1, "said 6")]
 
 
+def test_a_map_run_has_the_last_lines_of_its_last_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nbflow.client.executions.LAST_CHILDREN", 2)
+    definition = {"StartAt": "Scatter", "States": {"Scatter": scattered(task("say"), MaxConcurrency=1)}}
+    run = nf.StateMachine(definition, tasks={"say": say}).start([5, 6, 7]).wait()
+    assert run["Scatter"].log == "[1] said 6\n[2] said 7\n"
+
+
 def test_a_map_run_in_a_map() -> None:
     run = each(branch("Scatter", scattered(task("say"))), say, MaxConcurrency=1).start([[5], [6, 7]]).wait()
     assert [label for label, _, _ in told(logs(run))] == [

@@ -1,15 +1,18 @@
 """Progress in the terminal."""
 
 import io
+import re
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
 import nbflow as nf
 from nbflow.client.connection import Connection
 from nbflow.client.progress import watch
-from nbflow.engine.hearing import Told
+from nbflow.engine.hearing import Item, Told
 from nbflow.store.rows import JournalRow
 from nbflow.tasks.heard import Progress as Far
 from tests.client.machines import each, one, raising, task, waiting
@@ -72,12 +75,27 @@ def test_a_task_that_says_how_far_it_is_has_a_bar(
     run = one(double).start(2, execution_name="r")
     run.wait()
     said = [Told("Work [x]", progress=Far(3.0, 4.0, "rows")), Told("Work", progress=Far(7.0)), Told("Mute")]
+    said += [Told("Each", items=(Item(12, ("child", 3), Far(2.0, 9.0, "steps")),))]
     monkeypatch.setattr(connection.engine, "heard", lambda arn: dict(enumerate(said)))
     again = "\n".join(lines(run, terminal=True, width=100))
     assert "… Work [x]: rows" in again
     assert "3/4" in again
     assert "7/?" in again
     assert "Mute" not in again
+    assert "… Each [12]: steps" in again
+
+
+def test_a_bar_says_how_long_it_will_take(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = one(double).start(2, execution_name="r")
+    run.wait()
+    recorded = [record for batch in run.follow() for record in batch]
+    looks = iter([{1: Told("Work", progress=Far(0.0, 100.0))}, {1: Told("Work", progress=Far(10.0, 100.0))}])
+    times = iter(range(0, 10_000, 20))
+    clocked = partial(Progress, get_time=lambda: float(next(times)))
+    monkeypatch.setattr("nbflow.client.progress.Progress", clocked)
+    monkeypatch.setattr(connection.engine, "heard", lambda arn: next(looks))
+    monkeypatch.setattr(nf.Execution, "follow", lambda run, pulse: iter([[], recorded]))
+    assert re.search(r"10/100 .* about \d+ min left", "\n".join(lines(run, terminal=True, width=100)))
 
 
 def test_what_was_stopped_between_two_states_is_not_told_twice(connection: Connection) -> None:

@@ -1,5 +1,6 @@
 """Widths, breaks, conditions and durations."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nbflow.drawing import words
+from nbflow.drawing.pace import Paces
 from nbflow.language import model
 from nbflow.language.validate import parse
 from tests.drawing.machines import LONG, catch, scope, work
@@ -127,3 +129,53 @@ def test_kind_of() -> None:
 def test_caught() -> None:
     assert words.caught(model.Catcher(ErrorEquals=["A", "States.Timeout"], Next="X")) == "A, States.Timeout"
     assert words.caught(model.Catcher(ErrorEquals=["States.ALL"], Next="X")) == "any error"
+
+
+@dataclass(frozen=True)
+class Left:
+    done: float
+    total: float | None
+    seconds: float
+    expected: str
+
+
+LEFT = [
+    Left(10, 40, 60.0, "about 3 min left"),
+    Left(5, 100, 5.0, "about 2 min left"),
+    Left(50, 100, 7.0, "about 5 s left"),
+    Left(99, 100, 500.0, "about 5 s left"),
+    Left(50, 100, 28.0, "about 30 s left"),
+    Left(50, 100, 57.4, "about 55 s left"),
+    Left(50, 100, 57.6, "about 1 min left"),
+    Left(50, 100, 3560.0, "about 59 min left"),
+    Left(50, 100, 3580.0, "about 1 h left"),
+    Left(50, 100, 8000.0, "about 2 h 10 min left"),
+    Left(50, 100, 36000.0, "about 10 h left"),
+    Left(50, 100, 47.9 * 3600, "about 2 d left"),
+    Left(50, 100, 90 * 3600.0, "about 4 d left"),
+    Left(10, 40, 4.9, ""),
+    Left(4, 100, 60.0, ""),
+    Left(0, 100, 60.0, ""),
+    Left(100, 100, 60.0, ""),
+    Left(101, 100, 60.0, ""),
+    Left(0, 0, 60.0, ""),
+    Left(10, None, 60.0, ""),
+    Left(float("nan"), 40, 60.0, ""),
+    Left(10, float("nan"), 60.0, ""),
+    Left(10, float("inf"), 60.0, ""),
+]
+
+
+@pytest.mark.parametrize("case", LEFT, ids=str)
+def test_the_time_that_is_left(case: Left) -> None:
+    assert words.left(case.done, case.total, case.seconds) == case.expected
+
+
+def test_a_pace_is_that_since_something_was_first_looked_at() -> None:
+    paces = Paces()
+    assert paces.left("a", 500, 1000, 100.0) == ""
+    assert paces.left("a", 600, 1000, 110.0) == "about 40 s left", "what was done before does not count"
+    assert paces.left("b", 600, 1000, 110.0) == ""
+    assert paces.left("a", 0, 1000, 120.0) == "", "it has begun anew"
+    assert paces.left("a", 500, 1000, 180.0) == "about 1 min left"
+    assert paces.left("a", 500, None, 180.0) == ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from nbflow.engine.hearing import GAP, MOST_LINES, MOST_TEXT, Hearing, Told
+from nbflow.engine.hearing import GAP, MOST_FAR, MOST_LINES, MOST_TEXT, Hearing, Item, Told
 from nbflow.tasks.heard import Heard, Progress
 
 
@@ -66,7 +66,8 @@ def test_what_children_print_is_heard_at_the_step_of_their_map_run() -> None:
     assert news == ["a", "run"], "of each once"
     assert hearing.of("a")[3] == Told("Fit", "one\ntwo", 7, Progress(1.0), times=1)
     assert hearing.of("b") == {}
-    assert hearing.of("run")[7] == Told("Each", "[0] one\n[0] two\n[12] three\n", 27, times=1)
+    far = (Item(0, ("a", 3), Progress(1.0)),)
+    assert hearing.of("run")[7] == Told("Each", "[0] one\n[0] two\n[12] three\n", 27, times=1, items=far)
     hearing.hear([Heard("b", -1, 90, "four\n")])
     assert hearing.of("run")[7].log.endswith("[12] three\n[12] four\n")
 
@@ -89,3 +90,19 @@ def test_of_children_that_say_much_there_are_the_last_lines() -> None:
     assert len(told.printed) == MOST_TEXT
     assert told.log.startswith("… ")
     assert told.log.endswith("[1999] a line that is not short\n")
+
+
+def test_how_far_some_children_are_is_known_while_they_run() -> None:
+    steps = {str(number): ("run", 7, number) for number in range(100)}
+    hearing = hearing_of({("run", 7): "Each"}, [], steps)
+    for done in (1.0, 2.0):
+        hearing.hear([Heard(child, 1, progress=Progress(done)) for child in reversed(steps)])
+
+    def known() -> list[int]:
+        return [item.number for item in hearing.of("run")[7].items if item.progress.done == 2.0]
+
+    assert known() == [*range(MOST_FAR)]
+    del steps["0"], steps["1"]
+    assert known() == [*range(2, MOST_FAR)]
+    hearing.hear([Heard("50", 1, progress=Progress(2.0))])
+    assert known() == [*range(2, MOST_FAR), 50]

@@ -9,6 +9,7 @@ import pytest
 from nbflow.language.values import Json
 from nbflow.machine.trace import Ends
 from nbflow.service.arns import execution_arn
+from nbflow.service.map_runs import Progress
 from tests.service.support import CODES, PASS, TASK, WAIT, WORK, Office
 
 MAP_RUN = "arn:aws:states:us-east-1:000000000000:mapRun:m/label:1"
@@ -461,7 +462,7 @@ def test_a_redriven_run_over_the_api(office: Office, type: str) -> None:
     assert "stopDate" not in described
     expected = {"succeeded": 1, "running": 1, "pendingRedrive": 1, "total": 3}
     assert counts(office, map_run) == counts(office, map_run, "executionCounts") == expected
-    assert office.service.map_run_progress(map_run) == (Ends(1), 3)
+    assert office.service.map_run_progress(map_run) == Progress(Ends(1), 3, whole=True)
     for _ in range(2):
         office.pool.finish("done")
         office.settled()
