@@ -255,18 +255,24 @@ class MapRun:
 
     @property
     def counts(self) -> Counts:
+        """From any thread."""
         counts = {"executions": {**self.tally.executions}, "items": {**self.tally.items}}
-        if self.parcel is not None and self.row.max_concurrency:
-            for each in counts.values():  # more are in the pool, and wait there
-                self._limit(each)
+        for child in self.in_line:
+            waits = PENDING if child.before == PENDING else AGAIN
+            for kind, number in (("executions", 1), ("items", child.items)):
+                counts[kind][RUNNING] -= number
+                counts[kind][waits] = counts[kind].get(waits, 0) + number
         return counts
 
-    def _limit(self, counts: dict[str, int]) -> None:
-        executions = self.tally.executions[RUNNING]
-        if executions > self.row.max_concurrency:
-            running = counts[RUNNING] * self.row.max_concurrency // executions
-            counts[PENDING] = counts.get(PENDING, 0) + counts[RUNNING] - running
-            counts[RUNNING] = running
+    @property
+    def in_line(self) -> list[Child]:
+        """Children that a pool has, and that wait there, since no more may run at once. From any thread."""
+        most = self.row.max_concurrency
+        if self.parcel is None or not most or len(self.running) <= most:
+            return []
+        return [child for child in list(self.running.values()) if child.live is None][
+            max(0, most - self.here) :
+        ]
 
     def closed(self, status: str, at: float) -> MapRunRow:
         """Its row, as it ends. What waits to be taken up again, is what it was."""

@@ -475,18 +475,17 @@ class MapRuns:
             last()
 
     def _stop(self, run: MapRun) -> None:
-        """Tell all children to stop that run. Of those that wait in the pool, as many were said to run as may."""
-        waited = []
-        for child in run.running.values():
+        """Tell all children to stop that run."""
+        in_line = {child.number for child in run.in_line}
+        for child in list(run.running.values()):
             if child.live is not None:
                 self._host.put(child.live.row.arn, Arrival(facts.Stop()))
-            elif self._whole.cancel(run, child.number):
-                waited.append(child)
-        most = run.row.max_concurrency or len(run.running)
-        aborted = max(0, most - len(run.running) + len(waited))
-        run.ended += [self._aborted(child) for child in waited[:aborted]]
-        for child in waited[aborted:]:
-            run.take_back(child)
+            elif not self._whole.cancel(run, child.number):
+                continue
+            elif child.number in in_line:
+                run.take_back(child)
+            else:
+                run.ended.append(self._aborted(child))
 
     def _aborted(self, child: Child) -> Ended:
         now = self._clock.now()

@@ -13,6 +13,7 @@ from nbflow.pools.port import Answer
 from nbflow.service.errors import ApiError
 from nbflow.service.service import Service
 from nbflow.store.sql import open_store
+from nbflow.tasks.child import Ending
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.testing import VirtualClock
 
@@ -43,8 +44,13 @@ class AskingPool:
         return self.jobs.get(timeout=10)
 
     def finish(self, output: Json = None, error: str | None = None, cause: str | None = None) -> Job:
-        """Answer the next job."""
+        """Answer the next job. Of a child that is done whole, it is how that ends."""
         job, answer = self.next()
+        if job.code.kind == "express":
+            text, now = json.dumps(output) if error is None else None, 0.0
+            status = "SUCCEEDED" if error is None else "FAILED"
+            answer(Outcome(job.execution, job.attempt, Ending(status, text, error, cause, now, now)))
+            return job
         answer(Outcome(job.execution, job.attempt, output, error, cause))
         return job
 
