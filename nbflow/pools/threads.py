@@ -11,6 +11,7 @@ from typing import Final
 
 from nbflow.pools.lanes import Entry, Lane, Lanes
 from nbflow.pools.port import Answer
+from nbflow.tasks.capture import routed
 from nbflow.tasks.heard import Hear
 from nbflow.tasks.job import Job
 from nbflow.tasks.perform import perform
@@ -67,16 +68,17 @@ class ThreadPool:
     def _work(self, lane: Lane, entry: Entry) -> None:
         """Do a job on this thread, and then others, as long as there is one that may begin."""
         begun: tuple[Lane, Entry] | None = lane, entry
-        while begun is not None:
-            lane, (job, answer) = begun
-            outcome = perform(job, self._hear)
-            with self._lock:
-                self._at_work.discard((job.execution, job.attempt))
-                lane.over(1)
-                begun = self._next()
-                self._begin()
-            forget([(job.execution, job.attempt)])
-            answer(outcome)
+        with routed():
+            while begun is not None:
+                lane, (job, answer) = begun
+                outcome = perform(job, self._hear)
+                with self._lock:
+                    self._at_work.discard((job.execution, job.attempt))
+                    lane.over(1)
+                    begun = self._next()
+                    self._begin()
+                forget([(job.execution, job.attempt)])
+                answer(outcome)
 
     def cancel(self, execution: str, attempt: int) -> bool:
         """A thread cannot be killed: a job that has begun is told to stop, and answers when it has."""
