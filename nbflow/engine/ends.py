@@ -107,14 +107,17 @@ class Endings:
         self._read: OrderedDict[int, tuple[int, dict[int, Ending]]] = OrderedDict()
         """Batches that are at hand: how long their texts are, and what stands in them."""
         self._characters = 0
+        self._latest: tuple[int, dict[int, Ending]] = (-1, {})
 
     def __getitem__(self, number: int) -> Ending:
         """Of a child that has ended. Raises StoreError."""
         batch = self._ends.batch(number)
-        if batch not in self._read:
-            self._fetch(batch)
-        self._read.move_to_end(batch)
-        return self._read[batch][1][number]
+        if batch != self._latest[0]:
+            if batch not in self._read:
+                self._fetch(batch)
+            self._read.move_to_end(batch)
+            self._latest = batch, self._read[batch][1]
+        return self._latest[1][number]
 
     def _fetch(self, batch: int) -> None:
         text = self._store.map_part(self._map_run, "batch", batch)
