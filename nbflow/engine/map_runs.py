@@ -2,9 +2,9 @@
 
 A child is an execution like any other: STANDARD ones are durable, with a history of their own; of EXPRESS ones, which
 live in memory, the ends are durable, in batches. Those whose tasks are functions are done whole, on a worker
-(:mod:`nbflow.engine.whole`). Items are read as a stream, on a thread beside the engine's, some of
-them ahead of the children. Everything else happens on the engine's thread, between its turns: a child's end is told by
-the future of the execution.
+(:mod:`nbflow.engine.whole`); the others run in the engine (:mod:`nbflow.engine.here`). Items are read as a stream, on a
+thread beside the engine's, some of them ahead of the children. Everything else happens on the engine's thread, between
+its turns.
 
 A run that was at work before (in a process that is gone, or until it failed and was redriven) reads its inputs from the
 first one on again, and finds of each child how it is: what has ended stays, what runs goes on, and the rest begins.
@@ -12,17 +12,17 @@ A run ends after its children: so a crash leaves none behind that nobody would e
 """
 
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Final, TypeAlias
 
-from nbflow.artifacts.shelf import Artifact, Shelf
+from nbflow.artifacts.shelf import Shelf
 from nbflow.engine import children
 from nbflow.engine.chunks import CHUNK, Chunks
 from nbflow.engine.clock import Clock
 from nbflow.engine.ends import Ends, ends_of
+from nbflow.engine.here import Here
 from nbflow.engine.known import KnownArtifacts
 from nbflow.engine.leftovers import Host, Leftovers
 from nbflow.engine.live import AlreadyExists, Arrival, Live
@@ -30,7 +30,6 @@ from nbflow.engine.map_results import End, exports, written
 from nbflow.engine.map_run import (
     PENDING,
     RUNNING,
-    STUCK,
     Child,
     Counts,
     Ended,
@@ -39,17 +38,15 @@ from nbflow.engine.map_run import (
     child_row,
     opened,
 )
-from nbflow.engine.rows import artifact_row, closing
+from nbflow.engine.rows import artifact_row
 from nbflow.engine.whole import MOST_SENT, Whole, parcel
 from nbflow.language.processors import processor
 from nbflow.language.validate import parse
 from nbflow.language.values import Chance
-from nbflow.machine import Machine, distributed, facts, orders
-from nbflow.machine.records import decode
+from nbflow.machine import distributed, facts, orders
 from nbflow.machine.retries import DATA_LIMIT
 from nbflow.pools.port import Pool
 from nbflow.store.port import Store, StoreError
-from nbflow.store.rows import Closing, ExecutionRow
 from nbflow.tasks.child import Ending, HandedBack, number_of
 from nbflow.tasks.job import Outcome
 
@@ -86,7 +83,8 @@ class MapRuns:
         self._runs: dict[str, MapRun] = {}
         self._leftovers = Leftovers(store, clock, chance, host)
         self._known = known
-        self._whole = Whole(pool, shelf, known, self._soon)
+        self._here = Here(store, clock, chance, host, self)
+        self._whole = Whole(pool, shelf, known, self.soon)
 
     # --- from the engine
 
@@ -116,9 +114,9 @@ class MapRuns:
         self._runs[row.arn] = run
         self._whole.take(run)
         try:
-            self._advance(run)
+            self.advance(run)
         except StoreError as error:
-            self._host.again(partial(self._advance, run), error)
+            self._host.again(partial(self.advance, run), error)
 
     def cancel(self, live: Live, attempt: int) -> bool:
         """The run is given up: its children are stopped, and then it is said to be Cancelled.
@@ -139,7 +137,7 @@ class MapRuns:
             except StoreError:
                 row = None
             if row is None or row.status == "RUNNING":
-                self._forget(run)
+                self.forget(run)
             else:
                 self._wind_up(run, _nothing)
                 del self._runs[run.row.arn]
@@ -153,7 +151,7 @@ class MapRuns:
             run.row = row
             if row.status == "RUNNING":
                 self._whole.limit(run)
-                self._advance(run)
+                self.advance(run)
             else:  # its execution has been, too: that shows when the next step collides
                 self._fail(run, *_ELSEWHERE)
 
@@ -182,9 +180,13 @@ class MapRuns:
     def at_work(self) -> bool:
         return bool(self._runs)
 
+    def has(self, run: MapRun) -> bool:
+        """Whether the run is still this engine's."""
+        return self._runs.get(run.row.arn) is run
+
     # --- items
 
-    def _advance(self, run: MapRun) -> None:
+    def advance(self, run: MapRun) -> None:
         """Take in what has been read and what has ended, start the children that there is room for, read on.
 
         After the last one, finish. Raises StoreError: then it may be called again.
@@ -211,11 +213,11 @@ class MapRuns:
         if run.whole and not (run.waiting or run.running or run.held or run.ended):
             self._finish(run)
 
-    def _soon(self, run: MapRun) -> None:
+    def soon(self, run: MapRun) -> None:
         """Advance in the next turn, once for all that has happened in this one. From any thread."""
         if not run.soon:
             run.soon = True
-            self._host.later(partial(self._advance, run))
+            self._host.later(partial(self.advance, run))
 
     def _read(self, run: MapRun) -> bool:
         """Read the next chunk: whether it is here now. Raises StoreError."""
@@ -240,7 +242,7 @@ class MapRuns:
         run.reading = False
         if run.over:
             run.chunks.close()
-        self._advance(run)
+        self.advance(run)
 
     def _take(self, run: MapRun) -> None:
         """Take in a chunk that has been read, once it is durable. Raises StoreError."""
@@ -272,26 +274,9 @@ class MapRuns:
         if run.parcel is not None:
             self._whole.begin(run, child)
         elif not run.express and child.before != PENDING:
-            self._go_on(run, child)
+            self._here.go_on(run, child)
         else:
-            self._start_here(run, child)
-
-    def _start_here(self, run: MapRun, child: Child) -> None:
-        row = child_row(run, child.number, child.input, self._clock.now())
-        earlier = self._host.live.get(row.arn)
-        if earlier is not None:  # an answer to its attempts would be taken for one to the new child's
-            run.held += 1
-            earlier.gone.append(partial(self._unhold, run, child))
-            return
-        parent = run.parent
-        constants = distributed.constants(parent.machine.run, run.row.arn, express=run.express)
-        live = self._live(run, row, Machine.of(run.definition, self._chance, parent.machine.has_activity))
-        self._hear(run, run.begin(child, live))
-        self._host.admit(live, facts.Start(child.input, distributed.named(constants, row.arn)))
-
-    def _live(self, run: MapRun, row: ExecutionRow, machine: Machine) -> Live:
-        parent = run.parent
-        return Live(row, machine, parent.codes, parent.directory, script=parent.script, kept=not run.express)
+            self._here.begin(run, child)
 
     def _heed(self, run: MapRun) -> None:
         """Take in what the pool has answered. Raises StoreError."""
@@ -306,83 +291,15 @@ class MapRuns:
         if type(outcome.output) is Ending:
             run.ended.append(Ended(child, outcome.output, outcome.artifacts))
         elif type(outcome.output) is HandedBack:
-            self._take_over(run, child, outcome.output, outcome.artifacts)
+            self._known.add(outcome.artifacts)
+            self._here.take_over(run, child, outcome.output, outcome.artifacts)
+            self._whole.limit(run)
         elif run.over:
             run.ended.append(self._aborted(child))
         else:  # the pool could not do it
             run.take_back(child)
-            self._start_here(run, child)
+            self._here.begin(run, child)
             self._whole.limit(run)
-
-    def _take_over(self, run: MapRun, child: Child, back: HandedBack, made: Sequence[Artifact]) -> None:
-        """A child goes on in the engine. Raises StoreError."""
-        steps, has_activity = [decode(back.records)], run.parent.machine.has_activity
-        machine = Machine.rebuilt(run.definition, self._chance, steps, has_activity)
-        live = self._live(run, child_row(run, child.number, child.input, machine.run.started_at), machine)
-        live.made += made
-        self._known.add(made)
-        self._hear(run, run.go_on_here(child, live))
-        self._whole.limit(run)
-        self._host.take_in(live, stop=run.over)
-        if run.over:
-            self._host.put(live.row.arn, Arrival(facts.Stop()))
-
-    def _unhold(self, run: MapRun, child: Child) -> None:
-        run.held -= 1
-        run.waiting.append(child)
-        self._advance(run)
-
-    def _go_on(self, run: MapRun, child: Child) -> None:
-        """A STANDARD child that is there already goes on, or is redriven. Raises StoreError."""
-        arn = distributed.child(run.row.arn, child.number, express=False).arn
-        here = self._host.live.get(arn)
-        row = self._store.execution(arn)
-        if row is None:
-            raise StoreError(f"The store does not know the child {arn} of a Map Run any more.")
-        fresh = children.rebuilt(self._store, row, run.parent, self._chance)
-        again = child.before != RUNNING
-        live = here if here is not None and not again else fresh
-        self._hear(run, run.begin(child, live))
-        if again:
-            self._host.put(arn, Arrival(facts.Redrive(), redrive=fresh))
-        elif live is fresh and row.status != "RUNNING":  # somebody has ended it meanwhile
-            live.ended.set_result(None)
-        elif live is fresh:
-            self._host.take_in(fresh, stop=run.over)
-        if run.over:
-            self._host.put(arn, Arrival(facts.Stop()))
-
-    def _hear(self, run: MapRun, child: Child) -> None:
-        """Hear how the child ends. A redrive that is refused has not even been started."""
-        live = child.live
-        assert live is not None
-        live.ended.add_done_callback(lambda ended: self._ended(run, child, ended))
-        if child.before not in (PENDING, RUNNING):
-            live.started.add_done_callback(lambda started: self._refused(run, child, started))
-        run.called(live.row.arn, child.number)
-
-    def _refused(self, run: MapRun, child: Child, started: "Future[None]") -> None:
-        if started.exception() is not None:
-            self._ended(run, child, started)
-
-    def _ended(self, run: MapRun, child: Child, ended: "Future[None]") -> None:
-        if run.running.get(child.number) is not child:
-            return
-        error = ended.exception()
-        if error is not None:
-            self._host.later(partial(self._lost, run, child, error))
-            return
-        assert child.live is not None
-        self._count(run, child, child.live, closing(child.live.machine.run))
-        self._soon(run)
-
-    def _count(self, run: MapRun, child: Child, live: Live, end: Closing) -> None:
-        if run.express:
-            ending = Ending(end.status, end.output, end.error, end.cause, live.row.started_at, end.stopped_at)
-            run.ended.append(Ended(child, ending, live.made))
-            run.note(child, "".join(live.printed))
-        else:
-            run.end(child, end.status)
 
     def _accept(self, run: MapRun) -> None:
         """The ends of EXPRESS children count once they are durable. Raises StoreError."""
@@ -399,29 +316,6 @@ class MapRuns:
             run.count_accepted()
             if run.here != here:
                 self._whole.limit(run)
-
-    def _lost(self, run: MapRun, child: Child, error: BaseException) -> None:
-        """A child that this engine has lost: it ended as another process says, or cannot go on. Raises StoreError."""
-        if run.running.get(child.number) is not child or self._runs.get(run.row.arn) is not run:
-            return
-        live = child.live
-        assert live is not None
-        row = self._store.execution(live.row.arn) if live.kept else None
-        if row is not None and row.status == RUNNING and isinstance(error, AlreadyExists):
-            parent = self._store.execution(run.row.execution)
-            if parent is None or parent.steps > run.parent.step:
-                self._forget(run)
-                return
-            run.let_go(child)
-            self._go_on(run, Child(child.number, None, child.items, RUNNING))
-            return
-        end = Closing("FAILED", None, "States.Runtime", str(error), self._clock.now())
-        if row is not None and row.status != RUNNING:
-            end = Closing(row.status, row.output, row.error, row.cause, row.stopped_at)
-            if child.before not in (PENDING, RUNNING) and row.redrive_count == live.row.redrive_count:
-                run.tally.add(STUCK, child.items)
-        self._count(run, child, live, end)
-        self._advance(run)
 
     # --- the end
 
@@ -470,7 +364,7 @@ class MapRuns:
             self._stop(run)
         run.over, run.last = True, last
         if run.running or run.left or run.ended or run.accepted:
-            self._soon(run)
+            self.soon(run)
         else:
             last()
 
@@ -501,7 +395,7 @@ class MapRuns:
         while run.left:
             known = run.known.pop(run.left[-1], None)
             items = next((each.items for each in run.waiting if each.number == run.left[-1]), 1)
-            self._go_on(run, Child(run.left[-1], None, items, known.status if known else RUNNING))
+            self._here.go_on(run, Child(run.left[-1], None, items, known.status if known else RUNNING))
             run.left.pop()
         if not (run.running or run.ended or run.accepted):
             run.last()
@@ -515,7 +409,7 @@ class MapRuns:
         self._close(run, facts.Cancelled(run.order.attempt), "ABORTED")
 
     def _close(self, run: MapRun, end: facts.Fact, status: str) -> None:
-        if self._runs.get(run.row.arn) is not run:  # given up, while its results were written
+        if not self.has(run):  # given up, while its results were written
             return
         run.over = True
         del self._runs[run.row.arn]
@@ -531,7 +425,7 @@ class MapRuns:
         Who was paused writes at most one more, and then asks what is its own. So the owner begins again, with that.
         """
         parent = self._store.execution(run.row.execution)
-        self._forget(run)
+        self.forget(run)
         if parent is not None and parent.steps <= run.parent.step:
             self._host.later(partial(self._begin_again, run.parent, run.order))
 
@@ -544,7 +438,7 @@ class MapRuns:
         elif order.attempt in live.machine.run.cancelling and not self.cancel(live, order.attempt):
             self._host.put(live.row.arn, Arrival(facts.Cancelled(order.attempt)))
 
-    def _forget(self, run: MapRun) -> None:
+    def forget(self, run: MapRun) -> None:
         """The run is another engine's, and so are its children."""
         run.over, run.last, run.ended, run.accepted = True, None, [], []
         self._runs.pop(run.row.arn, None)
