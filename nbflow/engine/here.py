@@ -54,6 +54,7 @@ class Here:
         self._runs = runs
 
     def begin(self, run: MapRun, child: Child) -> None:
+        """A child begins."""
         row = child_row(run, child.number, child.input, self._clock.now())
         earlier = self._host.live.get(row.arn)
         if earlier is not None:  # an answer to its attempts would be taken for one to the new child's
@@ -71,10 +72,17 @@ class Here:
         return Live(row, machine, parent.codes, parent.directory, script=parent.script, kept=not run.express)
 
     def take_over(self, run: MapRun, child: Child, back: HandedBack, made: Sequence[Artifact]) -> None:
-        """A child goes on in the engine. Raises StoreError."""
+        """A child that was handed back goes on here. Raises StoreError."""
+        if run.running.get(child.number) is not child:  # the run has been forgotten meanwhile
+            return
         steps, has_activity = [decode(back.records)], run.parent.machine.has_activity
         machine = Machine.rebuilt(run.definition, self._chance, steps, has_activity)
-        live = self._live(run, child_row(run, child.number, child.input, machine.run.started_at), machine)
+        row = child_row(run, child.number, child.input, machine.run.started_at)
+        earlier = self._host.live.get(row.arn)
+        if earlier is not None:  # as in begin
+            earlier.gone.append(partial(self.take_over, run, child, back, made))
+            return
+        live = self._live(run, row, machine)
         live.made += made
         self._hear(run, run.go_on_here(child, live))
         self._host.take_in(live, stop=run.over)

@@ -15,6 +15,7 @@ from nbflow.tasks.child import Ending
 from nbflow.tasks.job import Outcome
 from tests.engine.floor import PUT, WAIT, Floor, odd
 from tests.engine.test_engine import double, task
+from tests.engine.test_map_runs_again import redrive
 from tests.machine.driver import ACTIVITY, TASK
 
 RETRY: dict[str, Json] = {"Retry": [{"ErrorEquals": ["ValueError"], "IntervalSeconds": 5, "MaxAttempts": 1}]}
@@ -154,6 +155,35 @@ def test_a_late_answer_is_nobodys(holding: Floor) -> None:
     answer(Outcome(old.execution, old.attempt, Ending("SUCCEEDED", "7", None, None, 0.0, 0.0)))
     holding.turns()
     assert holding.counts["executions"] == {"ABORTED": 1}
+
+
+def test_what_is_handed_back_waits_for_its_earlier_self(
+    holding: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task of the earlier time cannot be stopped: its answer must not be taken for one to the child of now."""
+    monkeypatch.setattr(holding.dask, "cancel", lambda execution, attempt: False)
+    holding.map(task("odd", **RETRY), [1], {"odd": odd}, type="EXPRESS")
+    holding.turns()
+    holding.dask.release()
+    holding.clock.advance_to(holding.clock.now() + 5)
+    holding.turns()
+    [(old, answer)] = holding.dask.held
+    assert old.code.kind == "function"
+    holding.dask.held.clear()
+    holding.engine.post(holding.arn, facts.Stop())
+    holding.turns()
+    assert holding.row().status == "ABORTED"
+    redrive(holding, {"odd": odd})
+    holding.turns()
+    holding.dask.release()
+    holding.clock.advance_to(holding.clock.now() + 5)
+    holding.turns()
+    assert holding.dask.held == []
+    answer(Outcome(old.execution, old.attempt, 7))
+    holding.turns()
+    holding.dask.release()
+    holding.settle()
+    assert holding.failure[0] == "States.ExceedToleratedFailureThreshold"
 
 
 def test_children_that_run_answer_when_they_are_stopped(
