@@ -198,15 +198,15 @@ class MapRuns:
             self._settle(run)
             return
         try:
-            while True:
-                self._take(run)
-                if run.exceeded:
-                    self._fail(run, *distributed.EXCEEDED)
-                if run.over:
-                    return
-                self._start_some(run)
-                if run.whole or run.reading or len(run.waiting) >= CHUNK or not self._read(run):
-                    break
+            self._take(run)
+            if run.exceeded:
+                self._fail(run, *distributed.EXCEEDED)
+            if run.over:
+                return
+            self._start_some(run)
+            if not (run.whole or run.reading or len(run.waiting) >= CHUNK):
+                self._read(run)
+                return
         except RecursionError:  # the thread that has read it could just hold it
             self._fail(run, DATA_LIMIT, "The input of a child is nested too deeply.")
             return
@@ -219,24 +219,21 @@ class MapRuns:
             run.soon = True
             self._host.later(partial(self.advance, run))
 
-    def _read(self, run: MapRun) -> bool:
-        """Read the next chunk: whether it is here now. Raises StoreError."""
+    def _read(self, run: MapRun) -> None:
+        """Read the next chunk. It is taken in the next turn, or later: there may be many. Raises StoreError."""
         run.chunk = run.chunks.recall()
-        if run.chunk is not None:  # there may be many of them: let others have their turn
-            run.reading = True
-            self._host.later(partial(self._arrived, run))
-            return False
-        if not run.chunks.aside:
-            run.chunk = run.chunks.read()
-            return True
         run.reading = True
-
-        def read() -> None:
+        if run.chunk is None and run.chunks.aside:
+            self._spawn(partial(self._read_aside, run))
+            return
+        if run.chunk is None:
             run.chunk = run.chunks.read()
-            self._host.later(partial(self._arrived, run))
+        self._host.later(partial(self._arrived, run))
 
-        self._spawn(read)
-        return False
+    def _read_aside(self, run: MapRun) -> None:
+        """On another thread."""
+        run.chunk = run.chunks.read()
+        self._host.later(partial(self._arrived, run))
 
     def _arrived(self, run: MapRun) -> None:
         run.reading = False

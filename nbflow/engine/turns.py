@@ -228,7 +228,7 @@ class Turns:
         now = self._clock.now()
         while self._unable and now >= self._paused_until:
             self._later.append(self._unable.popleft())
-        while self._later:
+        for _ in range(len(self._later)):  # what is put off by these, has its turn after all others
             work = self._later.popleft()
             try:
                 work()

@@ -200,7 +200,7 @@ def test_selector_and_batcher(floor: Floor) -> None:
 
 def test_batched_items_are_counted_before_their_child_has_begun(floor: Floor) -> None:
     floor.map(WAIT, [1, 2, 3], ItemBatcher={"MaxItemsPerBatch": 2}, MaxConcurrency=1)
-    floor.engine.turn()
+    floor.turns()
     assert floor.counts == {"executions": {"RUNNING": 1, "PENDING": 1}, "items": {"RUNNING": 2, "PENDING": 1}}
     floor.engine.post(floor.arn, facts.Stop())
     floor.turns()
