@@ -23,6 +23,13 @@ MOST: Final = int(os.environ.get("NBFLOW_MILLION", "1000000"))
 FLAT: Final = 1.1
 """How much more ten times the items may hold at the peak."""
 
+QUIET: Final = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "100",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__LOG_LENGTH": "100",
+}
+"""Dask's own records of its last hour, which grow for so long, whatever is done."""
+
 Say = Callable[[str, str, float, tuple[str, float]], None]
 
 
@@ -40,7 +47,7 @@ def measure(say: Say, most: int = MOST) -> None:
 
 def _run(count: int) -> tuple[float, dict[str, int]]:
     """The seconds that it took, and the peak of each process in bytes."""
-    with processes() as (address, members):
+    with processes(QUIET) as (address, members):
         command = [sys.executable, "-m", "benchmarks.million", str(count), address]
         client = subprocess.Popen(command, stdout=subprocess.PIPE)
         with Memory({"client": psutil.Process(client.pid), **members}, every=0.2) as memory:

@@ -1,5 +1,6 @@
 """Where a benchmark runs: a store, and a cluster in this process or in processes of its own."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -44,8 +45,13 @@ def store() -> Iterator[Path]:
 
 
 @contextmanager
-def processes() -> Iterator[tuple[str, dict[str, psutil.Process]]]:
-    """A scheduler's address, and the processes that do the work: the scheduler's and its workers', by name."""
+def processes(
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[tuple[str, dict[str, psutil.Process]]]:
+    """A scheduler's address, and the processes that do the work: the scheduler's and its workers', by name.
+
+    ``settings``: of these processes, as variables of their environment.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         known = folder / "scheduler.json"
@@ -61,7 +67,10 @@ def processes() -> Iterator[tuple[str, dict[str, psutil.Process]]]:
             command = [sys.executable, "-m", f"distributed.cli.dask_{role}", "--scheduler-file", str(known)]
             port = ("--port", "0") if role == "scheduler" else ()
             begun[name] = subprocess.Popen(
-                [*command, *quiet, *port, *single], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                [*command, *quiet, *port, *single],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **(settings or {})},
             )
             stack.callback(_end, begun[name])
             if role == "scheduler":

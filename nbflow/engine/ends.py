@@ -16,7 +16,7 @@ from nbflow.tasks.child import Ending
 STATUSES: Final = ("", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 """By their codes in the index; first, that a child has no end."""
 
-MOST_CHARACTERS: Final = 64 * 2**20
+MOST_CHARACTERS: Final = 4 * 2**20
 """Of the batches that are at hand while results are read."""
 
 _CODES: Final = {status: code for code, status in enumerate(STATUSES)}

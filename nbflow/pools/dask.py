@@ -355,10 +355,13 @@ class DaskPool:
         future.add_done_callback(self._note_finished)
 
     def _key(self, jobs: Sequence[Job]) -> str:
-        """Dask's dashboard shows what comes before the first dash; the rest makes it unique on a shared cluster."""
+        """Dask's dashboard shows what comes before the first dash; the rest makes it unique on a shared cluster.
+
+        Of what comes before, the scheduler keeps statistics for ever: so the number of jobs comes last.
+        """
         name = jobs[0].code.name.replace("-", "_")
         many = f"×{len(jobs)}" if len(jobs) > 1 else ""
-        return f"{name}{many}-{self._token}-{next(self._numbers)}"
+        return f"{name}-{self._token}-{next(self._numbers)}{many}"
 
     def _refuse(self, error: Exception) -> None:
         """There is no cluster: every waiting job fails with the reason."""
