@@ -198,16 +198,16 @@ class _Child:
     def _in_time(self, job: Job) -> Outcome | None:
         """The task's outcome, while something else may become due. None: its time was over before."""
         aside = _Aside(job, self._attempt)
-        stop_by(aside.leave)
         try:
+            stop_by(aside.leave)
             while not aside.ended(self._left):
                 self._tick()
                 if job.attempt not in self.machine.run.attempts:
                     return None
             return aside.outcome
         finally:
-            stop_by(None)
             aside.stop()
+            stop_by(None)  # who has been told to stop, is told again here: nothing after it would be done
 
     @property
     def _left(self) -> float | None:
