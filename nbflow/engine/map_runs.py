@@ -153,7 +153,7 @@ class MapRuns:
             run.row = row
             if row.status == "RUNNING":
                 self._whole.limit(run)
-                self._advance(run)
+                self._soon(run)
             else:  # its execution has been, too: that shows when the next step collides
                 self._fail(run, *_ELSEWHERE)
 
@@ -325,7 +325,7 @@ class MapRuns:
     def _unhold(self, run: MapRun, child: Child) -> None:
         run.held -= 1
         run.waiting.append(child)
-        self._advance(run)
+        self._soon(run)  # by itself: if the store refuses, this is not done twice
 
     def _go_on(self, run: MapRun, child: Child) -> None:
         """A STANDARD child that is there already goes on, or is redriven. Raises StoreError."""
@@ -352,7 +352,7 @@ class MapRuns:
         live = child.live
         assert live is not None
         live.ended.add_done_callback(lambda ended: self._ended(run, child, ended))
-        if child.before not in (PENDING, RUNNING):
+        if not run.express and child.before not in (PENDING, RUNNING):
             live.started.add_done_callback(lambda started: self._refused(run, child, started))
         run.called(live.row.arn, child.number)
 
@@ -408,7 +408,10 @@ class MapRuns:
                 self._forget(run)
                 return
             run.let_go(child)
-            self._go_on(run, Child(child.number, None, child.items, RUNNING))
+            run.waiting.appendleft(Child(child.number, None, child.items, RUNNING))
+            if run.over:
+                run.left.append(child.number)
+            self._soon(run)
             return
         end = Closing("FAILED", None, "States.Runtime", str(error), self._clock.now())
         if row is not None and row.status != RUNNING:
@@ -416,7 +419,7 @@ class MapRuns:
             if child.before not in (PENDING, RUNNING) and row.redrive_count == live.row.redrive_count:
                 run.tally.add(STUCK, child.items)
         self._count(run, child, live, end)
-        self._advance(run)
+        self._soon(run)  # as in _unhold
 
     # --- the end
 
