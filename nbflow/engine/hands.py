@@ -99,7 +99,10 @@ class Hands:
         """Give the job to a pool. Whatever keeps it from there is the task's failure."""
         if integration(order.resource).family == "Activity" or order.submitted:
             return  # a worker asks for it; or somebody has been told already
-        known = self._known.of(references(order.arguments))
+        hashes = references(order.arguments)
+        known = self._known.of(hashes)
+        if hashes:  # of what lives in memory only, the store does not know them
+            known.update((made.sha256, made) for made in live.made if made.sha256 in hashes)
         code, arguments = bound(order, live.codes)
         if code is None:
             self._fail(live, order, _unbound(order))

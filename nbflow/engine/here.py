@@ -30,10 +30,6 @@ class Runs(Protocol):
         """Whether the run is still this engine's."""
         ...
 
-    def advance(self, run: MapRun) -> None:
-        """Look at the run. Raises StoreError: then it may be called again."""
-        ...
-
     def soon(self, run: MapRun) -> None:
         """Look at it in the next turn. From any thread."""
         ...
@@ -92,7 +88,7 @@ class Here:
     def _unhold(self, run: MapRun, child: Child) -> None:
         run.held -= 1
         run.waiting.append(child)
-        self._runs.advance(run)
+        self._runs.soon(run)  # by itself: if the store refuses, this is not done twice
 
     def go_on(self, run: MapRun, child: Child) -> None:
         """A STANDARD child that is there already goes on, or is redriven. Raises StoreError."""
@@ -119,7 +115,7 @@ class Here:
         live = child.live
         assert live is not None
         live.ended.add_done_callback(lambda ended: self._ended(run, child, ended))
-        if child.before not in (PENDING, RUNNING):
+        if not run.express and child.before not in (PENDING, RUNNING):
             live.started.add_done_callback(lambda started: self._refused(run, child, started))
         run.called(live.row.arn, child.number)
 
@@ -159,7 +155,10 @@ class Here:
                 self._runs.forget(run)
                 return
             run.let_go(child)
-            self.go_on(run, Child(child.number, None, child.items, RUNNING))
+            run.waiting.appendleft(Child(child.number, None, child.items, RUNNING))
+            if run.over:
+                run.left.append(child.number)
+            self._runs.soon(run)
             return
         end = Closing("FAILED", None, "States.Runtime", str(error), self._clock.now())
         if row is not None and row.status != RUNNING:
@@ -167,4 +166,4 @@ class Here:
             if child.before not in (PENDING, RUNNING) and row.redrive_count == live.row.redrive_count:
                 run.tally.add(STUCK, child.items)
         self._count(run, child, live, end)
-        self._runs.advance(run)
+        self._runs.soon(run)  # as in _unhold

@@ -26,7 +26,10 @@ class KnownArtifacts:
 
     def of(self, hashes: Collection[str]) -> dict[str, Artifact]:
         """Those that the store knows: only these are loaded. Raises StoreError."""
-        missing = [sha for sha in hashes if sha not in self._known]
+        found = {sha: self._known[sha] for sha in hashes if sha in self._known}
+        missing = [sha for sha in hashes if sha not in found]
         if missing:
-            self.add([artifact_of(row) for row in self._store.artifacts(missing).values()])
-        return {sha: self._known[sha] for sha in hashes if sha in self._known}
+            more = [artifact_of(row) for row in self._store.artifacts(missing).values()]
+            self.add(more)
+            found.update((artifact.sha256, artifact) for artifact in more)
+        return found

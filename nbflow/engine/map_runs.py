@@ -151,7 +151,7 @@ class MapRuns:
             run.row = row
             if row.status == "RUNNING":
                 self._whole.limit(run)
-                self.advance(run)
+                self.soon(run)
             else:  # its execution has been, too: that shows when the next step collides
                 self._fail(run, *_ELSEWHERE)
 

@@ -37,7 +37,10 @@ LACKING: Final = b""
 
 def encode(jobs: Sequence[Job], *, bare: bool = False) -> bytes:
     """Jobs of one code, at least one. ``bare``: without the code's content, if that is large."""
-    fields = [(j.execution, j.attempt, j.arguments, j.shelf, j.known, j.expected, j.directory) for j in jobs]
+    fields = [
+        (j.execution, j.attempt, j.arguments, j.shelf, j.known, j.expected, j.directory, j.enveloped)
+        for j in jobs
+    ]
     code = jobs[0].code
     if bare and is_large(code):
         code = replace(code, content=LACKING)

@@ -198,16 +198,17 @@ class _Child:
     def _in_time(self, job: Job) -> Outcome | None:
         """The task's outcome, while something else may become due. None: its time was over before."""
         aside = _Aside(job, self._attempt)
-        stop_by(aside.leave)
         try:
+            stop_by(aside.leave)
+            aside.start()
             while not aside.ended(self._left):
                 self._tick()
                 if job.attempt not in self.machine.run.attempts:
                     return None
             return aside.outcome
         finally:
-            stop_by(None)
             aside.stop()
+            stop_by(None)  # who has been told to stop, is told again here: nothing after it would be done
 
     @property
     def _left(self) -> float | None:
@@ -233,8 +234,11 @@ class _Aside:
         self._over = False
         self._outcome: Outcome | None = None
         context = copy_context()  # what it prints is the child's
-        work = threading.Thread(target=context.run, args=(self._do, job, attempt), daemon=True)
-        work.start()
+        self._work = threading.Thread(target=context.run, args=(self._do, job, attempt), daemon=True)
+
+    def start(self) -> None:
+        """Begin it: not before somebody can tell it to stop."""
+        self._work.start()
 
     def _do(self, job: Job, attempt: Attempt) -> None:
         try:
@@ -265,5 +269,5 @@ class _Aside:
     def stop(self) -> None:
         """It is told, and goes on until it hears that."""
         with self._lock:
-            if not self._over:
+            if self._work.is_alive() and not self._over:
                 stop([self._key])

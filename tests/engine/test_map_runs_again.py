@@ -16,7 +16,9 @@ import pytest
 
 from nbflow.artifacts.values import references
 from nbflow.engine.chunks import CHUNK
-from nbflow.engine.live import Live
+from nbflow.engine.live import EngineError, Live
+from nbflow.engine.map_run import MapRun
+from nbflow.engine.map_runs import MapRuns
 from nbflow.engine.turns import PAUSE
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
@@ -660,6 +662,97 @@ def _refusing(really: Callable[..., Any], refusals: Iterator[int]) -> Callable[.
         return really(store, arn)
 
     return refusing
+
+
+def _locked(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """The store refuses so often when children are to be begun."""
+    really, refusals = MapRuns._start_some, iter(range(times))
+
+    def refusing(runs: MapRuns, run: MapRun) -> None:
+        if next(refusals, None) is not None:
+            raise StoreError("The store is locked.")
+        really(runs, run)
+
+    monkeypatch.setattr(MapRuns, "_start_some", refusing)
+
+
+def _finish(floor: Floor) -> None:
+    """Whatever is held is done, and whatever is due."""
+    floor.dask.hold = False
+    while floor.dask.held:
+        floor.dask.release()
+    floor.settle()
+
+
+def test_children_that_waited_for_their_earlier_run_begin_once(
+    holding: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the store refuses meanwhile."""
+    monkeypatch.setattr(holding.dask, "cancel", lambda execution, attempt: False)
+    holding.map(task(), [1, 2], {"f": double}, type="EXPRESS")
+    holding.turns()
+    _begin_in_the_engine(holding, 2)
+    taken = list(holding.dask.held)
+    holding.dask.held.clear()
+    holding.engine.post(holding.arn, facts.Stop())
+    holding.turns()
+    redrive(holding, {"f": double})
+    holding.turns()
+    _begin_in_the_engine(holding, 2)
+    assert holding.counts["items"] == {"PENDING_REDRIVE": 2}
+    _locked(monkeypatch, 2)
+    for job, answer in taken:
+        answer(Outcome(job.execution, job.attempt, output="late"))
+    holding.turns()
+    for _ in range(2):
+        holding.clock.advance_to(holding.clock.now() + PAUSE)
+        holding.engine.turn()
+        holding.turns()
+    assert holding.counts["items"] == {"RUNNING": 2}
+    _finish(holding)
+    assert holding.output == [2, 4]
+    assert holding.counts == {"executions": {"SUCCEEDED": 2}, "items": {"SUCCEEDED": 2}}
+
+
+def _begin_in_the_engine(floor: Floor, children: int) -> None:
+    """The workers of so many die."""
+    for _ in range(children):
+        job, _ = floor.dask.held[0]
+        floor.dask.release(Outcome(job.execution, job.attempt, error="Dask.KilledWorker", cause="dead"))
+    floor.turns()
+
+
+@pytest.mark.parametrize("type", ["STANDARD", "EXPRESS"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_child_that_is_lost_counts_once(
+    holding: Floor, monkeypatch: pytest.MonkeyPatch, type: str, again: bool
+) -> None:
+    """One with which the engine cannot go on, while the store refuses."""
+    holding.map(task(), [1, 2], {"f": double}, type=type, MaxConcurrency=1, ToleratedFailureCount=2)
+    holding.turns()
+    if again and type == "EXPRESS":
+        holding.engine.post(holding.arn, facts.Stop())
+        holding.settle()
+        redrive(holding, {"f": double})
+        holding.turns()
+    if type == "EXPRESS":
+        _begin_in_the_engine(holding, 1)
+    [live] = [live for live in holding.engine._turns.live.values() if live.row.arn != holding.arn]
+    _locked(monkeypatch, 2)
+    really, refusals = holding.store.put_map_part, iter(range(2))
+
+    def refusing(*part: Any) -> bool:
+        if next(refusals, None) is not None:
+            raise StoreError("The store is locked.")
+        return really(*part)
+
+    monkeypatch.setattr(holding.store, "put_map_part", refusing)
+    holding.engine._turns.drop(live, EngineError("It cannot go on."))
+    holding.turns()
+    _finish(holding)
+    _finish(holding)
+    assert holding.output == [4]
+    assert holding.counts["executions"] == {"FAILED": 1, "SUCCEEDED": 1}
 
 
 def test_a_child_that_failed_before_it_began_cannot_be_redriven(

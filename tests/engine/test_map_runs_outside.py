@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from nbflow.engine.live import AlreadyExists
+from nbflow.engine.map_run import MapRun
+from nbflow.engine.map_runs import MapRuns
 from nbflow.engine.turns import PAUSE
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
@@ -158,6 +160,28 @@ def test_limits_that_change_meanwhile_hold_at_once(holding: Floor) -> None:
     assert not other.limit_map_run(holding.map_run.arn, max_concurrency=9)
     assert (holding.map_run.max_concurrency, holding.map_run.tolerated_count) == (2, 3)
     other.close()
+
+
+def test_limits_that_change_hold_though_the_store_refuses_at_first(
+    holding: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding.map(task(), [1, 2, 3], {"f": double}, MaxConcurrency=1)
+    holding.turns()
+    really, refusals = MapRuns._start_some, iter(range(1))
+
+    def refusing(runs: MapRuns, run: MapRun) -> None:
+        if next(refusals, None) is not None:
+            raise StoreError("The store is locked.")
+        really(runs, run)
+
+    monkeypatch.setattr(MapRuns, "_start_some", refusing)
+    holding.store.limit_map_run(holding.map_run.arn, max_concurrency=2)
+    holding.engine.heed()
+    holding.turns()
+    holding.clock.advance_to(holding.clock.now() + PAUSE)
+    holding.engine.turn()
+    holding.turns()
+    assert len(holding.dask.held) == 2
 
 
 def test_a_smaller_tolerance_ends_the_run_at_once(floor: Floor) -> None:

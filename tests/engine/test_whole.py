@@ -1,14 +1,18 @@
 """EXPRESS children that a pool does whole, and how their ends are kept."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbflow.artifacts.values import references
 from nbflow.engine import ends as ends_module
+from nbflow.engine import known as known_module
 from nbflow.engine.ends import STATUSES, Batch, Endings, Ends, ends_of
+from nbflow.engine.rows import artifact_of
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.tasks.child import Ending
@@ -123,7 +127,13 @@ def test_another_limit_is_heeded(holding: Floor) -> None:
     assert holding.counts["items"] == {"RUNNING": 2, "PENDING": 1}
 
 
-def test_artifacts_travel_with_a_child_that_is_handed_back(floor: Floor) -> None:
+@pytest.mark.parametrize("remembered", [known_module.MOST_KNOWN, 0])
+def test_artifacts_travel_with_a_child_that_is_handed_back(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, remembered: int
+) -> None:
+    """However many others there are: the store does not know them before the child has ended."""
+    monkeypatch.setattr(known_module, "MOST_KNOWN", remembered)
+
     def frame(n: int) -> pd.DataFrame:
         return pd.DataFrame({"n": range(n)})
 
@@ -141,6 +151,21 @@ def test_artifacts_travel_with_a_child_that_is_handed_back(floor: Floor) -> None
     floor.begin({"StartAt": "M", "States": {"M": made}}, [5, 6], {"frame": frame, "len": len})
     floor.settle()
     assert floor.output == [5, 6]
+
+
+def test_what_is_forgotten_for_one_artifact_is_not_asked_for_meanwhile(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task gets all of its artifacts, those that were remembered and those that were not."""
+    floor.begin(
+        {"StartAt": "F", "States": {"F": task("frame")}}, 3, {"frame": lambda n: pd.DataFrame({"n": [n]})}
+    )
+    floor.settle()
+    [kept] = floor.store.artifacts(references(floor.output)).values()
+    known = known_module.KnownArtifacts(floor.store)
+    known.add([artifact_of(replace(kept, sha256="other"))])
+    monkeypatch.setattr(known_module, "MOST_KNOWN", 0)
+    assert set(known.of(["other", kept.sha256])) == {"other", kept.sha256}
 
 
 def test_a_late_answer_is_nobodys(holding: Floor) -> None:

@@ -37,6 +37,13 @@ def test_a_chunk_there_and_back(shelf: Shelf, tmp_path: Path) -> None:
     assert os.getcwd() == before, "only a worker with a process of its own changes it"
 
 
+def test_who_invokes_a_function_gets_its_envelope(shelf: Shelf) -> None:
+    jobs = [Job("execution", 1, pin(divide, "divide", keywords=False), 3, shelf, enveloped=True)]
+    [outcome] = decode(jobs, perform_chunk(encode(jobs)))
+    assert isinstance(outcome.output, dict)
+    assert outcome.output["Payload"] == 4.0
+
+
 def test_the_code_is_in_a_chunk_once(shelf: Shelf) -> None:
     code = pin(divide, "divide", keywords=False)
     one, many = (encode([Job("execution", i, code, i, shelf) for i in range(count)]) for count in (1, 100))

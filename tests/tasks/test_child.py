@@ -21,7 +21,7 @@ from nbflow.tasks import child, function
 from nbflow.tasks.child import Ending, HandedBack, attempt_of, number_of
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.perform import perform
-from nbflow.tasks.stopping import stop
+from nbflow.tasks.stopping import Stopped, stop
 from tests.machine.driver import ACTIVITY, TASK
 
 RUN = "arn:aws:states:us-east-1:000000000000:mapRun:machine/each:run"
@@ -268,6 +268,28 @@ def test_it_is_stopped_as_a_whole(bench: Bench) -> None:
         f=double,
     )
     assert bench.outcome(1).error == "Stopped"
+
+
+def test_a_task_that_has_a_time_limit_is_stopped_with_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on a thread of its own, which must not be left behind."""
+    told = threading.Event()
+
+    def working(value: Json) -> None:
+        stop([(RUN, attempt_of(NUMBER, TIME))])
+        try:
+            for _ in range(1000):
+                over.wait(0.01)
+        except Stopped:
+            told.set()
+            raise
+
+    over = threading.Event()
+    monkeypatch.setattr(function, "load", lambda code: working)
+    bench.pin(states(A=task(TimeoutSeconds=100)), f=double)
+    assert bench.outcome(1).error == "Stopped"
+    assert told.wait(10)
 
 
 def test_codes_that_do_the_same_are_kin(bench: Bench) -> None:
