@@ -391,8 +391,10 @@ class Turns:
             if not live.kept:
                 live.made += made.artifacts
                 live.printed += [log.text for log in made.append.logs]
-            if made.wake is not None:
-                self._arm(live, made.wake)
+        run = live.machine.run
+        wake = made.wake if made is not None else None if run.ended else run.next_due
+        if wake is not None:  # also when nothing came of a timer: what it was for had ended before
+            self._arm(live, wake)
         return made
 
     def _refuse(self, live: Live, fresh: Live) -> None:

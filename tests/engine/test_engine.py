@@ -365,6 +365,18 @@ def test_only_the_earliest_timer_of_an_execution_is_kept(desk: Desk) -> None:
     assert desk.clock.now() < 1_000_200
 
 
+@pytest.mark.parametrize("limit", [2, 3, 4])
+def test_a_timer_of_what_has_ended_hides_no_later_one(desk: Desk, limit: int) -> None:
+    """A task has ended before its time is over, and the execution waits for longer."""
+    wait: Json = {"Type": "Wait", "Seconds": 3, "End": True}
+    limited = {"Type": "Task", "Resource": f"{TASK[:-1]}f", "TimeoutSeconds": limit, "Next": "W"}
+    begun = desk.clock.now()
+    desk.start({"T": limited, "W": wait}, 1, {"f": double})
+    desk.settle()
+    assert desk.row().status == "SUCCEEDED"
+    assert desk.row().stopped_at == begun + 3
+
+
 def test_who_waits_cannot_cancel_for_others(desk: Desk) -> None:
     started = desk.start({"P": {"Type": "Pass", "End": True}})
     ended = desk.engine.ended("arn:run")
