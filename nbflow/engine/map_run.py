@@ -119,6 +119,8 @@ class MapRun:
     """Tells its jobs from those of the same run at another time: a late answer must not be taken for one of now."""
     answers: deque[Outcome] = field(default_factory=deque)
     """What the pool has said of them."""
+    parked: deque[Outcome] = field(default_factory=deque)
+    """Of those that are to go on in the engine, and for which there is no room there yet."""
     held: int = 0
     """EXPRESS children that wait until nothing of their earlier run is at work any more."""
     ended: list[Ended] = field(default_factory=list)
@@ -207,6 +209,11 @@ class MapRun:
         else:
             self.tally.move(RUNNING, AGAIN, child.items)
             self.redriven.add(child.before, child.items)
+
+    @property
+    def full(self) -> bool:
+        """Whether no further child may run in the engine, beside those that do."""
+        return 0 < self.row.max_concurrency <= self.here
 
     def let_go(self, child: Child) -> None:
         """It is no more at work as it was."""

@@ -194,6 +194,7 @@ class MapRuns:
         run.soon = False
         self._heed(run)
         self._accept(run)
+        self._unpark(run)
         if run.over:
             self._settle(run)
             return
@@ -278,12 +279,24 @@ class MapRuns:
     def _heed(self, run: MapRun) -> None:
         """Take in what the pool has answered. Raises StoreError."""
         while run.answers:
-            child = run.running.get(number_of(run.answers[0].attempt))
-            if child is not None:
-                self._take_answer(run, child, run.answers[0])
+            outcome = run.answers[0]
+            if run.full and type(outcome.output) is not Ending:
+                run.parked.append(outcome)
+            else:
+                self._take_answer(run, outcome)
             run.answers.popleft()
 
-    def _take_answer(self, run: MapRun, child: Child, outcome: Outcome) -> None:
+    def _unpark(self, run: MapRun) -> None:
+        """Children go on in the engine for which there is room there now. Raises StoreError."""
+        while run.parked and (run.over or not run.full):
+            self._take_answer(run, run.parked[0])
+            run.parked.popleft()
+            self.soon(run)  # it may have ended with this
+
+    def _take_answer(self, run: MapRun, outcome: Outcome) -> None:
+        child = run.running.get(number_of(outcome.attempt))
+        if child is None:
+            return
         run.note(child, outcome.log)
         if type(outcome.output) is Ending:
             run.ended.append(Ended(child, outcome.output, outcome.artifacts))

@@ -80,9 +80,11 @@ def parcel(live: Live, run: str, name: str, definition: str, processor: model.St
     if live.script is not None or distributed.has_map_run(processor):  # those are at work here
         return None
     codes = {resource: code for resource, code in live.codes.items() if _may_travel(code)}
-    tasks = list(_tasks(processor))
+    tasks = [task.resource for task, _ in _tasks(processor)]
     if not tasks or not all(_is_done_by(codes, resource) for resource in tasks):
         return None
+    if any(inside and _is_timed(task) for task, inside in _tasks(processor)):
+        return None  # tasks of branches take turns: the time of one would run while it waits for its turn
     needed = codes if any(map(is_invocation, tasks)) else {resource: codes[resource] for resource in tasks}
     return children.pin(name, definition, needed, distributed.constants(live.machine.run, run, express=True))
 
@@ -92,16 +94,28 @@ def _may_travel(code: Code) -> bool:
     return code.kind == "function" and code.on != "local" and not (code.resources or code.concurrency)
 
 
-def _tasks(scope: model.Branch) -> Iterator[str]:
-    """The Resources of all Task states in it, and below."""
+def _is_timed(task: model.Task) -> bool:
+    return any(
+        value is not None
+        for value in (
+            task.timeout_seconds,
+            task.timeout_seconds_path,
+            task.heartbeat_seconds,
+            task.heartbeat_seconds_path,
+        )
+    )
+
+
+def _tasks(scope: model.Branch, inside: bool = False) -> Iterator[tuple[model.Task, bool]]:
+    """All Task states in it, and below; whether they are inside of a Map or Parallel."""
     for state in scope.states.values():
         if isinstance(state, model.Task):
-            yield state.resource
+            yield state, inside
         elif isinstance(state, model.Map):
-            yield from _tasks(state.item_processor)
+            yield from _tasks(state.item_processor, True)
         elif isinstance(state, model.Parallel):
             for branch in state.branches:
-                yield from _tasks(branch)
+                yield from _tasks(branch, True)
 
 
 def _is_done_by(codes: Mapping[str, Code], resource: str) -> bool:

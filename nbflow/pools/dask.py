@@ -114,6 +114,8 @@ class DaskPool:
         self._said: set[str] = set()
         self._inbox: deque[Entry] = deque()
         """What has been submitted since somebody looked."""
+        self._called = False
+        """Somebody will look."""
         self._lanes = Lanes()
         self._dirty: set[str] = set()
         """Codes that may have chunks to send."""
@@ -140,18 +142,20 @@ class DaskPool:
     def submit(self, job: Job, answer: Answer) -> None:
         """Thousands come at once: only the first of them waits for the lock."""
         self._inbox.append(Entry(job, answer))
-        if len(self._inbox) > 1:
-            return  # whoever takes in the first, takes in all
+        if self._called:
+            return  # whoever has been called for the first, takes in all
         with self._condition:
             if self._closed:
                 self._inbox.clear()
                 return
             if not self._threads:
                 self._start_threads()
+            self._called = True
             self._condition.notify_all()
 
     def _take_in(self) -> None:
-        """What has been submitted."""
+        """What has been submitted. First, nobody is called any more: who comes now, calls again."""
+        self._called = False
         while self._inbox:
             job, answer = self._inbox.popleft()
             self._lanes.add(job, answer)

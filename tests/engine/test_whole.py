@@ -1,11 +1,13 @@
 """EXPRESS children that a pool does whole, and how their ends are kept."""
 
 import json
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from nbflow.artifacts.values import references
@@ -13,6 +15,8 @@ from nbflow.engine import ends as ends_module
 from nbflow.engine import known as known_module
 from nbflow.engine.ends import STATUSES, Batch, Endings, Ends, ends_of
 from nbflow.engine.rows import artifact_of
+from nbflow.errors import NbflowError
+from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import facts
 from nbflow.tasks.child import Ending
@@ -20,6 +24,7 @@ from nbflow.tasks.job import Outcome
 from tests.engine.floor import PUT, WAIT, Floor, odd
 from tests.engine.test_engine import double, task
 from tests.engine.test_map_runs_again import redrive
+from tests.machine.definitions import machines
 from tests.machine.driver import ACTIVITY, TASK
 
 RETRY: dict[str, Json] = {"Retry": [{"ErrorEquals": ["ValueError"], "IntervalSeconds": 5, "MaxAttempts": 1}]}
@@ -267,6 +272,117 @@ def test_what_children_print_is_logged_at_their_maps_step(floor: Floor) -> None:
         for number, value in ((0, 2), (1, 1), (1, 1))
         for line in (f"doubting {value}", "very much")
     ]
+
+
+def test_no_more_go_on_in_the_engine_than_may(holding: Floor) -> None:
+    """A chunk of children may come back at once."""
+    inner = task("odd", **RETRY)
+    holding.map(inner, [1, 3, 5, 7], {"odd": odd}, type="EXPRESS", MaxConcurrency=2, ToleratedFailureCount=4)
+    holding.turns()
+    for _ in range(4):
+        holding.dask.release()
+    holding.turns()
+    assert sum(name != holding.arn for name in holding.engine._turns.live) == 2
+    holding.dask.hold = False
+    holding.settle()
+    assert holding.output == []
+    assert holding.counts["executions"] == {"FAILED": 4}
+
+
+def test_those_that_wait_for_room_are_stopped_too(holding: Floor) -> None:
+    holding.map(task("odd", **RETRY), [1, 3, 5], {"odd": odd}, type="EXPRESS", MaxConcurrency=1)
+    holding.turns()
+    for _ in range(3):
+        holding.dask.release()
+    holding.turns()
+    holding.engine.post(holding.arn, facts.Stop())
+    holding.settle()
+    assert (holding.row().status, holding.map_run.status) == ("ABORTED", "ABORTED")
+    assert holding.counts["executions"] == {"ABORTED": 3}
+
+
+def test_time_limits_in_branches_are_for_the_engine(floor: Floor) -> None:
+    """Done whole, branches take turns: the time of a task would run while another one has its turn."""
+    branch = {"StartAt": "A", "States": {"A": task(TimeoutSeconds=5)}}
+    floor.map({"Type": "Parallel", "Branches": [branch], "End": True}, [1], {"f": double}, type="EXPRESS")
+    floor.settle()
+    assert kinds(floor) == ["function"]
+    assert floor.output == [[2]]
+
+
+# --- whole, or in the engine
+
+
+def portable(value: Json) -> Json:
+    """The definition with function tasks only, and nothing that is drawn at random."""
+    if isinstance(value, list):
+        return [portable(each) for each in value]
+    if isinstance(value, str):
+        return value.replace("States.UUID()", "$$.State.Name").replace("$random()", "7")
+    if not isinstance(value, dict):
+        return value
+    left_out = {"ProcessorConfig", "JitterStrategy"}
+    if value.get("Type") == "Task":
+        value = {**value, "Resource": TASK}
+        left_out |= {"HeartbeatSeconds", "Parameters", "Arguments"}
+    return {name: portable(each) for name, each in value.items() if name not in left_out}
+
+
+class Boom(Exception):
+    """What a task fails with."""
+
+
+def moody(value: Json) -> Json:
+    mood = sum(map(ord, json.dumps(value, sort_keys=True))) % 5
+    if mood == 0:
+        raise Boom("no")
+    return {"state": mood, "in": value} if mood == 1 else value
+
+
+def ends_by_name(definition: dict[str, Json], items: list[Json]) -> object:
+    """How a Map Run of such children ends, and each of them."""
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}
+    writer = {"Resource": PUT, "Parameters": {"Uri": "out"}, "WriterConfig": {"OutputType": "JSONL"}}
+    made = {
+        "Type": "Map",
+        "Label": "each",
+        "ItemProcessor": {**definition, "ProcessorConfig": config},
+        "ToleratedFailurePercentage": 100,
+        "ResultWriter": writer,
+        "End": True,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        floor = Floor(Path(folder))
+        try:
+            floor.begin({"StartAt": "M", "States": {"M": made}}, items, {"f": moody})
+            floor.settle()
+            lines = [
+                line for file in Path(folder).glob("out/*/*.jsonl") for line in file.read_text().splitlines()
+            ]
+            found = [json.loads(line) for line in lines]
+            said = ("Status", "Output", "Error", "Cause")
+            by_name = {each["Name"]: [each.get(name) for name in said] for each in found}
+            return floor.row().status, floor.row().error, floor.counts, by_name
+        finally:
+            floor.engine.close()
+            floor.store.close()
+
+
+ITEMS: list[Json] = [None, 1, "x", {"state": 1}, [1, 2], {"a": "é"}]
+
+
+@settings(max_examples=20, deadline=None)
+@given(machines().map(portable), st.lists(st.sampled_from(ITEMS), min_size=1, max_size=3))
+def test_a_child_ends_as_it_would_in_the_engine(definition: dict[str, Json], items: list[Json]) -> None:
+    definition.pop("TimeoutSeconds", None)
+    try:
+        parse(json.dumps(definition))
+    except NbflowError:
+        reject()  # without its parameters, say
+    whole = ends_by_name(definition, items)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nbflow.engine.map_runs.parcel", lambda *_: None)
+        assert ends_by_name(definition, items) == whole
 
 
 # --- the ends
