@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,9 @@ from benchmarks.places import Memory, processes
 
 FILES: Final = 40
 ROWS: Final = 150_000
-"""Of a file: about half a second of work, or more."""
+"""Of a file; more, where that is less than so much work:"""
+WORK: Final = 0.5
+"""Seconds."""
 
 LARGE: Final = int(os.environ.get("NBFLOW_FRAME", "1000000000"))
 """Bytes of the large frame."""
@@ -88,7 +91,8 @@ def measure_etl(say: Say, in_turn: Timed, files: int = FILES, rows: int = ROWS, 
     """Time on a warm cluster, in turns; memory on workers that are fresh for each."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        paths = lay_out(folder, files, rows)
+        [sample] = in_turn(3, partial(clean, *lay_out(folder, 1, rows)))
+        paths = lay_out(folder, files, int(rows * max(1.0, 1.1 * WORK / sample)))
         [work] = in_turn(3, lambda: clean(paths[0]))
         with _both(folder, paths) as (ours, by_hand, _):
             ours(), by_hand()
