@@ -117,7 +117,6 @@ class Here:
         live.ended.add_done_callback(lambda ended: self._ended(run, child, ended))
         if not run.express and child.before not in (PENDING, RUNNING):
             live.started.add_done_callback(lambda started: self._refused(run, child, started))
-        run.called(live.row.arn, child.number)
 
     def _refused(self, run: MapRun, child: Child, started: "Future[None]") -> None:
         if started.exception() is not None:

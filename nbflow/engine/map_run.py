@@ -30,9 +30,6 @@ AGAIN: Final = "PENDING_REDRIVE"
 STUCK: Final = "NOT_REDRIVABLE"
 _UNSUCCESSFUL: Final = ("FAILED", "TIMED_OUT", "ABORTED")
 
-_SPARE: Final = 1000
-"""ARNs of children that have ended that may be kept, so that they need not be forgotten one by one."""
-
 
 class Child(NamedTuple):
     """A child that has not ended."""
@@ -89,7 +86,7 @@ class Tally:
 
 @dataclass(slots=True)
 class MapRun:
-    """Of the engine's thread; only :attr:`counts` and :meth:`number_of` may be asked for from any."""
+    """Of the engine's thread; only :attr:`counts` may be asked for from any."""
 
     parent: Live
     order: orders.RunMap
@@ -141,8 +138,6 @@ class MapRun:
     """When it is being ended: what is to be done after its last child."""
     next: Callable[[], None] | None = None
     """What waits for its end: the same run, redriven."""
-    numbers: dict[str, int] = field(default_factory=dict)
-    """The children that run, by their ARNs, and some that did: :meth:`number_of` knows which."""
 
     def __post_init__(self) -> None:
         for known in [*self.known.values(), *map(self._ended, self.ends)]:
@@ -289,16 +284,6 @@ class MapRun:
             for name, number in before.items():
                 counts[kind][name] = counts[kind].get(name, 0) + number
         return replace(self.row, status=status, stopped_at=at, counts=compact(counts))
-
-    def called(self, arn: str, number: int) -> None:
-        """The child of this number, which runs, has this ARN."""
-        if len(self.numbers) > 2 * len(self.running) + _SPARE:
-            self.numbers = {each: at for each, at in self.numbers.items() if at in self.running}
-        self.numbers[arn] = number
-
-    def number_of(self, arn: str) -> int | None:
-        """The number of a child that runs, or did. From any thread."""
-        return self.numbers.get(arn)
 
     def unreached(self) -> list[int]:
         """Children that run, as far as the store knows, and are not at work here."""

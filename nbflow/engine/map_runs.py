@@ -32,7 +32,6 @@ from nbflow.engine.map_run import (
     RUNNING,
     Child,
     Counts,
-    Ended,
     MapRun,
     batch,
     child_row,
@@ -47,7 +46,7 @@ from nbflow.machine import distributed, facts, orders
 from nbflow.machine.retries import DATA_LIMIT
 from nbflow.pools.port import Pool
 from nbflow.store.port import Store, StoreError
-from nbflow.tasks.child import Ending, HandedBack, number_of
+from nbflow.tasks.child import number_of
 from nbflow.tasks.job import Outcome
 
 MOST_CHILDREN: Final = 1000
@@ -82,9 +81,8 @@ class MapRuns:
         self._spawn = spawn
         self._runs: dict[str, MapRun] = {}
         self._leftovers = Leftovers(store, clock, chance, host)
-        self._known = known
         self._here = Here(store, clock, chance, host, self)
-        self._whole = Whole(pool, shelf, known, self.soon)
+        self._whole = Whole(pool, shelf, known, clock, self._here, self.soon)
 
     # --- from the engine
 
@@ -112,7 +110,7 @@ class MapRuns:
         work = parcel(live, row.arn, order.name, text, machine) if express else None
         run = MapRun(live, order, row, machine, digest, chunks, known, ends, work)
         self._runs[row.arn] = run
-        self._whole.take(run)
+        self._whole.take_on(run)
         try:
             self.advance(run)
         except StoreError as error:
@@ -170,11 +168,13 @@ class MapRuns:
 
         None for any other execution. From any thread.
         """
-        for run in list(self._runs.values()):
-            number = number_of(attempt) if run.row.arn == execution else run.number_of(execution)
-            if number in run.running:
-                return run.row.execution, run.order.attempt, number
-        return None
+        arn, number = execution, number_of(attempt)  # as of a job that does a child whole
+        if (live := self._host.live.get(execution)) is not None and live.row.item is not None:
+            arn, number = live.row.map_run_arn or "", live.row.item
+        run = self._runs.get(arn)
+        if run is None or number not in run.running:
+            return None
+        return run.row.execution, run.order.attempt, number
 
     @property
     def at_work(self) -> bool:
@@ -192,9 +192,9 @@ class MapRuns:
         After the last one, finish. Raises StoreError: then it may be called again.
         """
         run.soon = False
-        self._heed(run)
+        self._whole.heed(run)
         self._accept(run)
-        self._unpark(run)
+        self._whole.unpark(run)
         if run.over:
             self._settle(run)
             return
@@ -276,41 +276,6 @@ class MapRuns:
         else:
             self._here.begin(run, child)
 
-    def _heed(self, run: MapRun) -> None:
-        """Take in what the pool has answered. Raises StoreError."""
-        while run.answers:
-            outcome = run.answers[0]
-            if run.full and type(outcome.output) is not Ending:
-                run.parked.append(outcome)
-            else:
-                self._take_answer(run, outcome)
-            run.answers.popleft()
-
-    def _unpark(self, run: MapRun) -> None:
-        """Children go on in the engine for which there is room there now. Raises StoreError."""
-        while run.parked and (run.over or not run.full):
-            self._take_answer(run, run.parked[0])
-            run.parked.popleft()
-            self.soon(run)  # it may have ended with this
-
-    def _take_answer(self, run: MapRun, outcome: Outcome) -> None:
-        child = run.running.get(number_of(outcome.attempt))
-        if child is None:
-            return
-        run.note(child, outcome.log)
-        if type(outcome.output) is Ending:
-            run.ended.append(Ended(child, outcome.output, outcome.artifacts))
-        elif type(outcome.output) is HandedBack:
-            self._known.add(outcome.artifacts)
-            self._here.take_over(run, child, outcome.output, outcome.artifacts)
-            self._whole.limit(run)
-        elif run.over:
-            run.ended.append(self._aborted(child))
-        else:  # the pool could not do it
-            run.take_back(child)
-            self._here.begin(run, child)
-            self._whole.limit(run)
-
     def _accept(self, run: MapRun) -> None:
         """The ends of EXPRESS children count once they are durable. Raises StoreError."""
         while run.accepted or run.ended:
@@ -380,20 +345,10 @@ class MapRuns:
 
     def _stop(self, run: MapRun) -> None:
         """Tell all children to stop that run."""
-        in_line = {child.number for child in run.in_line}
-        for child in list(run.running.values()):
+        for child in run.running.values():
             if child.live is not None:
                 self._host.put(child.live.row.arn, Arrival(facts.Stop()))
-            elif not self._whole.cancel(run, child.number):
-                continue
-            elif child.number in in_line:
-                run.take_back(child)
-            else:
-                run.ended.append(self._aborted(child))
-
-    def _aborted(self, child: Child) -> Ended:
-        now = self._clock.now()
-        return Ended(child, Ending("ABORTED", None, None, None, now, now), ())
+        self._whole.stop(run)
 
     def _settle(self, run: MapRun) -> None:
         """The run is being ended: stop what was not at work here, and look whether all have ended.
@@ -457,7 +412,7 @@ class MapRuns:
         running, run.running = run.running, {}
         for child in running.values():
             if child.live is None:
-                self._whole.cancel(run, child.number)
+                self._whole.cancel(run, child)
                 continue
             error = AlreadyExists(f"execution {child.live.row.arn} is another engine's, with its Map Run")
             self._host.drop(child.live, error)

@@ -387,8 +387,9 @@ class Turns:
         self._unheard |= dict.fromkeys(live.unheard, live.step)
         live.unheard.clear()
         if made is not None:
-            self._known.add(made.artifacts)
-            if not live.kept:
+            if live.kept:
+                self._known.add(made.artifacts)
+            else:
                 live.made += made.artifacts
                 live.printed += [log.text for log in made.append.logs]
         run = live.machine.run

@@ -11,15 +11,17 @@ from typing import Final
 
 from nbflow.artifacts.shelf import Shelf
 from nbflow.artifacts.values import references
+from nbflow.engine.clock import Clock
+from nbflow.engine.here import Here
 from nbflow.engine.known import KnownArtifacts
 from nbflow.engine.live import Live
-from nbflow.engine.map_run import Child, MapRun
+from nbflow.engine.map_run import Child, Ended, MapRun
 from nbflow.language import model
 from nbflow.language.integrations import integration, is_invocation
 from nbflow.machine import distributed
 from nbflow.pools.port import Pool
 from nbflow.tasks import child as children
-from nbflow.tasks.child import attempt_of
+from nbflow.tasks.child import Ending, HandedBack, attempt_of, number_of
 from nbflow.tasks.job import Code, Job, Outcome
 
 MOST_SENT: Final = 10_000
@@ -30,16 +32,24 @@ class Whole:
     """The jobs of one engine's Map Runs. Of its thread; the pool answers from any."""
 
     def __init__(
-        self, pool: Pool, shelf: Shelf, known: KnownArtifacts, answered: Callable[[MapRun], None]
+        self,
+        pool: Pool,
+        shelf: Shelf,
+        known: KnownArtifacts,
+        clock: Clock,
+        here: Here,
+        soon: Callable[[MapRun], None],
     ) -> None:
-        """``answered`` is told, from any thread, that a run has answers."""
+        """``here`` goes on with what cannot be done whole. ``soon`` has a run looked at, from any thread."""
         self._pool = pool
         self._shelf = shelf
         self._known = known
-        self._answered = answered
+        self._clock = clock
+        self._here = here
+        self._soon = soon
         self._times = count()
 
-    def take(self, run: MapRun) -> None:
+    def take_on(self, run: MapRun) -> None:
         """The children of a run are to be done."""
         run.time = next(self._times)
         self.limit(run)
@@ -59,11 +69,60 @@ class Whole:
 
     def _hear(self, run: MapRun, outcome: Outcome) -> None:
         run.answers.append(outcome)
-        self._answered(run)
+        self._soon(run)
 
-    def cancel(self, run: MapRun, number: int) -> bool:
+    def heed(self, run: MapRun) -> None:
+        """Take in what the pool has answered. Raises StoreError."""
+        while run.answers:
+            outcome = run.answers[0]
+            if run.full and type(outcome.output) is not Ending:
+                run.parked.append(outcome)
+            else:
+                self._take(run, outcome)
+            run.answers.popleft()
+
+    def unpark(self, run: MapRun) -> None:
+        """Children go on in the engine for which there is room there now. Raises StoreError."""
+        while run.parked and (run.over or not run.full):
+            self._take(run, run.parked[0])
+            run.parked.popleft()
+            self._soon(run)  # it may have ended with this
+
+    def _take(self, run: MapRun, outcome: Outcome) -> None:
+        child = run.running.get(number_of(outcome.attempt))
+        if child is None:
+            return
+        run.note(child, outcome.log)
+        if type(outcome.output) is Ending:
+            run.ended.append(Ended(child, outcome.output, outcome.artifacts))
+        elif type(outcome.output) is HandedBack:
+            self._here.take_over(run, child, outcome.output, outcome.artifacts)
+            self.limit(run)
+        elif run.over:
+            run.ended.append(self._aborted(child))
+        else:  # the pool could not do it
+            run.take_back(child)
+            self._here.begin(run, child)
+            self.limit(run)
+
+    def stop(self, run: MapRun) -> None:
+        """Give up what the pool has: what runs, or was said to, is aborted; what waits there has not begun."""
+        in_line = {child.number for child in run.in_line}
+        for child in list(run.running.values()):
+            if child.live is not None or not self.cancel(run, child):
+                continue
+            if child.number in in_line:
+                run.take_back(child)
+            else:
+                run.ended.append(self._aborted(child))
+
+    def cancel(self, run: MapRun, child: Child) -> bool:
         """Give a child up. True: it will not begin. False: it is told to stop, and its answer will come."""
-        return self._pool.cancel(run.row.arn, attempt_of(number, run.time))
+        return self._pool.cancel(run.row.arn, attempt_of(child.number, run.time))
+
+    def _aborted(self, child: Child) -> Ended:
+        now = self._clock.now()
+        return Ended(child, Ending("ABORTED", None, None, None, now, now), ())
 
     def limit(self, run: MapRun) -> None:
         """Let as many children run as may: those that run in the engine count, too."""

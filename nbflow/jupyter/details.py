@@ -17,6 +17,7 @@ from nbflow.engine.hearing import Item
 from nbflow.jupyter.live import far_of
 from nbflow.jupyter.messages import Ask, AttemptMade, Details, ItemFar, MapItem, Visited
 from nbflow.language import model
+from nbflow.language.paths import spelt
 from nbflow.language.values import Json
 from nbflow.machine.trace import STOPPING, Trace, Visit
 
@@ -174,17 +175,12 @@ def shown(value: Json) -> str:
         parts.append(part[:room])
         room -= len(part)
         if room < 0:
-            return _sendable("".join(parts)) + "\n… cut off here: run[…].input or .output has all of it"
-    return _sendable("".join(parts))
+            return spelt("".join(parts)) + "\n… cut off here: run[…].input or .output has all of it"
+    return spelt("".join(parts))
 
 
 def _tail(text: str) -> str:
     """The end of a text, where what matters of a traceback or a log stands."""
     if len(text) <= MOST_TEXT:
-        return _sendable(text)
-    return f"… {len(text) - MOST_TEXT:,} characters before this are not shown\n{_sendable(text[-MOST_TEXT:])}"
-
-
-def _sendable(text: str) -> str:
-    """A lone surrogate, which JSON may hold and UTF-8 cannot, is shown by its number."""
-    return text.encode("utf-8", "backslashreplace").decode()
+        return spelt(text)
+    return f"… {len(text) - MOST_TEXT:,} characters before this are not shown\n{spelt(text[-MOST_TEXT:])}"

@@ -3,8 +3,9 @@
 Pickled here and not by Dask: the code is in it once, fields are plain tuples (a frozen dataclass with slots takes ten
 times as long), and to the scheduler it is an opaque piece of data.
 
-Of a large code, the content travels once to each worker, which keeps it: later chunks name it only. A worker that does
-not have it (it has come since, or has forgotten it) says so, and the chunk is sent to it, or to another one, in full.
+Of a large code, the content travels once or so to each worker, which keeps it: later chunks name it only. A worker that
+does not have it (it has come since, or has forgotten it) says so, and the chunk is sent to it, or to another one, in
+full.
 """
 
 import os
@@ -43,7 +44,7 @@ def encode(jobs: Sequence[Job], *, bare: bool = False) -> bytes:
     ]
     code = jobs[0].code
     if bare and is_large(code):
-        code = replace(code, content=LACKING)
+        code = replace(code, content=b"")
     return pickle.dumps((code, fields), pickle.HIGHEST_PROTOCOL)
 
 

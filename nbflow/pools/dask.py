@@ -23,17 +23,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import uuid4
 from weakref import WeakSet
 
-from nbflow.pools.chunk import LACKING, decode, encode, is_large, perform_chunk
+from nbflow.pools.chunk import encode, is_large, perform_chunk
 from nbflow.pools.cluster import PATIENCE, Cluster, SchedulerLost, ask
+from nbflow.pools.flights import Flight, chunks_of, decoded, is_culprit, tell, where_alone
 from nbflow.pools.heard import Ears
-from nbflow.pools.lanes import Entry, Lane, Lanes
+from nbflow.pools.lanes import Entry, Lanes
 from nbflow.pools.locality import Locality
-from nbflow.pools.pace import AHEAD, DEMAND, chunk_sizes
+from nbflow.pools.pace import AHEAD, DEMAND
 from nbflow.pools.port import Answer
 from nbflow.pools.results import (
     ClientClosed,
@@ -44,16 +44,13 @@ from nbflow.pools.results import (
     is_orphan,
     results,
 )
-from nbflow.pools.width import NoResource, Resources, Widths, may_grow, missing
+from nbflow.pools.width import NoResource, Widths, may_grow, missing
 from nbflow.tasks.heard import Hear
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.stopping import Key, Stopped
 
 IDLE_POLL: Final = 0.05
 """Seconds between looks for an idle worker, while suspects wait for one."""
-
-HEAVY: Final = 2.0
-"""Seconds: workers' heartbeats, at least one a second, show what they run."""
 
 LOOK: Final = 1.0
 """Seconds between looks for futures whose client was closed or has lost its scheduler (Dask may never call back for
@@ -64,40 +61,6 @@ REST: Final = 0.25
 
 CLOSING: Final = 10.0
 """Seconds that ``close`` waits for the cluster to stop; at exit it is stopped anyway."""
-
-
-@dataclass(slots=True, eq=False)
-class _Flight:
-    """A chunk that has been sent."""
-
-    entries: list[Entry]
-    alone: Literal["", "worker", "cluster"] = ""
-    """Of a suspect, one job: where there must be nothing else."""
-    given_up: set[Key] = field(default_factory=set)
-    wish: str | None = None
-    """The worker that has its data."""
-    keys: frozenset[Key] = field(init=False)
-    """Of its jobs, as in ``Lane.waiting``."""
-
-    def __post_init__(self) -> None:
-        self.keys = frozenset(entry.key for entry in self.entries)
-
-    @property
-    def wanted(self) -> list[Entry]:
-        return [entry for entry in self.entries if entry.key not in self.given_up]
-
-    @property
-    def unwanted(self) -> list[Entry]:
-        return [entry for entry in self.entries if entry.key in self.given_up]
-
-    @property
-    def resources(self) -> Resources:
-        """What a worker must have for it."""
-        return self.entries[0].job.code.resources
-
-    def lane(self, lanes: Lanes) -> Lane:
-        """Of its jobs."""
-        return lanes[self.entries[0].job.code.sha256]
 
 
 class DaskPool:
@@ -119,8 +82,8 @@ class DaskPool:
         self._lanes = Lanes()
         self._dirty: set[str] = set()
         """Codes that may have chunks to send."""
-        self._suspects: deque[_Flight] = deque()
-        self._flights: dict[Any, _Flight] = {}
+        self._suspects: deque[Flight] = deque()
+        self._flights: dict[Any, Flight] = {}
         """By Dask's future."""
         self._sent: dict[Key, Any] = {}
         """The future that does a job."""
@@ -194,7 +157,7 @@ class DaskPool:
             self._forget(future)
             future.release()  # does not wait; Dask does not begin it, and its worker tells it to stop
         others = [entry for entry in flight.entries if entry.key != key]
-        _answer(others, failures([entry.job for entry in others], Stopped()))
+        tell(others, failures([entry.job for entry in others], Stopped()))
         return True
 
     def close(self) -> None:
@@ -274,10 +237,10 @@ class DaskPool:
             if not width and code.resources:
                 self._miss(client, code)
             with self._condition:
-                chunks.append(_chunks(self._lanes[sha], width, DEMAND if may_grow(client) else AHEAD))
+                chunks.append(chunks_of(self._lanes[sha], width, DEMAND if may_grow(client) else AHEAD))
         for turn in itertools.zip_longest(*chunks):
             for chunk in filter(None, turn):
-                self._launch(client, _Flight(chunk))
+                self._launch(client, Flight(chunk))
 
     def _miss(self, client: Any, code: Code) -> None:
         """No worker has what the code needs. One may come, unless the cluster is our own."""
@@ -286,7 +249,7 @@ class DaskPool:
             with self._condition:
                 entries = self._lanes[code.sha256].clear()
             words = f"{words}, and this process connects to its scheduler: nf.connect(dask='tcp://…')"
-            _answer(entries, failures([entry.job for entry in entries], NoResource(words)))
+            tell(entries, failures([entry.job for entry in entries], NoResource(words)))
         elif words not in self._said:
             self._said.add(words)
             self._say(f"{words} (waiting for one)")
@@ -328,7 +291,7 @@ class DaskPool:
                 self._put_back(flight)
         future.release()
 
-    def _launch(self, client: Any, flight: _Flight) -> None:
+    def _launch(self, client: Any, flight: Flight) -> None:
         jobs = [entry.job for entry in flight.entries]
         if not (
             flight.alone or flight.resources
@@ -351,7 +314,7 @@ class DaskPool:
             with self._condition:
                 flight.lane(self._lanes).over(len(jobs))
                 self._locality.over(flight.wish)
-            _answer(flight.entries, failures(jobs, error))
+            tell(flight.entries, failures(jobs, error))
             return
         with self._condition:
             self._flights[future] = flight
@@ -374,7 +337,7 @@ class DaskPool:
             entries += [entry for flight in self._suspects for entry in flight.entries]
             self._suspects.clear()
             self._dirty.clear()
-        _answer(entries, failures([entry.job for entry in entries], error))
+        tell(entries, failures([entry.job for entry in entries], error))
 
     # --- gathering
 
@@ -400,7 +363,7 @@ class DaskPool:
             ):  # as long as it is wanted, Dask does it again if the worker that holds its result dies
                 future.release()
             for future, result in found.items():
-                self._land(future, _decoded(done[future], result))
+                self._land(future, decoded(done[future], result))
 
     def _land(self, future: Any, result: list[Outcome] | BaseException) -> None:
         with self._condition:
@@ -422,9 +385,9 @@ class DaskPool:
             else:
                 self._note_pace(flight, result)
                 self._locality.note([entry.job for entry in entries], result)
-        _answer(entries, result)
+        tell(entries, result)
 
-    def _send_again(self, future: Any, flight: _Flight, error: BaseException) -> bool:
+    def _send_again(self, future: Any, flight: Flight, error: BaseException) -> bool:
         """Whether the flight goes out once more, without what was given up. Else the error is its jobs'."""
         if isinstance(error, SchedulerGone):
             self._deserted.add(future.client)
@@ -436,21 +399,21 @@ class DaskPool:
             self._put_back(flight)
         elif isinstance(error, Lacking):
             self._put_back(flight)
-        elif type(error).__name__ == "KilledWorker" and not _is_culprit(future, flight, error):
-            alone = _where_alone(flight, error, flight.lane(self._lanes).seconds)
-            self._suspects.extend(_Flight([entry], alone) for entry in flight.wanted)
+        elif type(error).__name__ == "KilledWorker" and not is_culprit(future, flight, error):
+            alone = where_alone(flight, error, flight.lane(self._lanes).seconds)
+            self._suspects.extend(Flight([entry], alone) for entry in flight.wanted)
         else:
             return False
         return True
 
-    def _put_back(self, flight: _Flight) -> None:
+    def _put_back(self, flight: Flight) -> None:
         """To where it was: before what waits."""
         if flight.alone:
-            self._suspects.extendleft([_Flight([entry], flight.alone) for entry in flight.wanted])
+            self._suspects.extendleft([Flight([entry], flight.alone) for entry in flight.wanted])
             return
         flight.lane(self._lanes).put_back(flight.wanted)
 
-    def _forget(self, future: Any) -> _Flight | None:
+    def _forget(self, future: Any) -> Flight | None:
         """A flight is over: there is room for the next."""
         flight = self._flights.pop(future, None)
         if flight is not None:
@@ -462,50 +425,6 @@ class DaskPool:
             self._look_at(lane.sha256)
         return flight
 
-    def _note_pace(self, flight: _Flight, outcomes: Sequence[Outcome]) -> None:
+    def _note_pace(self, flight: Flight, outcomes: Sequence[Outcome]) -> None:
         seconds = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
         self._lanes.learn(flight.lane(self._lanes), flight.entries[0].job.code, seconds)
-
-
-def _chunks(lane: Lane, room: int, ahead: float) -> list[list[Entry]]:
-    """What is sent now of a lane. Where there is no worker, something is sent too: an adaptive cluster begins so."""
-    if not lane.free:
-        return []
-    sizes = chunk_sizes(len(lane.waiting), lane.under_way, lane.seconds, lane.width(max(1, room)), ahead)
-    if lane.most:
-        sizes = sizes[: max(0, lane.most - lane.runs)]
-    return [lane.take(size) for size in sizes]
-
-
-def _is_culprit(future: Any, flight: _Flight, killed: Any) -> bool:
-    """Whether the job was alone when its worker died, or was what a worker of one thread ran for a while."""
-    return flight.alone == "cluster" or (
-        flight.alone == "worker" and future.key in killed.last_worker.executing
-    )
-
-
-def _where_alone(flight: _Flight, killed: Any, seconds: float | None) -> Literal["worker", "cluster"]:
-    """Where a suspect must be alone next. ``seconds``: how long such a job takes, if known.
-
-    Where a worker has several threads, or Dask itself tries again on another worker (on others' clusters it does so
-    three times), an idle worker proves nothing.
-    """
-    one_try = killed.allowed_failures == 0 and killed.last_worker.nthreads == 1
-    heavy = seconds is None or seconds > HEAVY
-    return "worker" if one_try and heavy and not flight.alone else "cluster"
-
-
-def _decoded(flight: _Flight, result: bytes | BaseException) -> list[Outcome] | BaseException:
-    if isinstance(result, BaseException):
-        return result
-    if result == LACKING:
-        return Lacking()
-    try:
-        return decode([entry.job for entry in flight.entries], result)
-    except Exception as error:  # noqa: BLE001  # unpickling what a worker with other versions has made
-        return error
-
-
-def _answer(entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> None:
-    for entry, outcome in zip(entries, outcomes, strict=True):
-        entry.answer(outcome)

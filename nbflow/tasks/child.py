@@ -13,6 +13,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import copy_context
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
@@ -242,9 +243,8 @@ class _Aside:
 
     def _do(self, job: Job, attempt: Attempt) -> None:
         try:
-            self._outcome = stoppable(self._key, lambda: attempt(job))
-        except Stopped:
-            pass
+            with suppress(Stopped):  # then there is none
+                self._outcome = stoppable(self._key, lambda: attempt(job))
         finally:
             with self._lock:
                 self._over = True

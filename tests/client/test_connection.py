@@ -14,6 +14,7 @@ import pytest
 import nbflow as nf
 from nbflow.client import connection as module
 from nbflow.client.connection import Connection, StoppedWaiting, store_folder
+from tests.client.failing import Failing
 from tests.client.gates import GATES
 from tests.client.machines import gated, one, waiting
 
@@ -305,29 +306,20 @@ def test_what_is_left_is_said_before_anything_ends(
 # --- a store that fails for a while
 
 
-class Failing:
-    """A store's method that fails some times, and then works. The first failure opens gate "a": not before somebody
-    has met it may the execution end."""
-
-    def __init__(self, really: Callable[..., Any], times: int) -> None:
-        self.really = really
-        self.left = times
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        self.left -= 1
-        if self.left >= 0:
-            GATES.open("a")
-            raise nf.StoreError("The store is away.")
-        return self.really(*arguments, **named)
-
-
 @pytest.fixture
 def fails(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
-    """Lets a method of the store fail some times. Whoever waits, looks again soon."""
+    """Lets a method of the store fail some times. Whoever waits, looks again soon.
+
+    A failure opens gate "a": not before somebody has met it may the execution end.
+    """
     monkeypatch.setattr(module, "_POLL", 0.001)
 
     def let_fail(method: str, times: int) -> None:
-        monkeypatch.setattr(connection.store, method, Failing(getattr(connection.store, method), times))
+        monkeypatch.setattr(
+            connection.store,
+            method,
+            Failing(getattr(connection.store, method), times, lambda: GATES.open("a")),
+        )
 
     return let_fail
 

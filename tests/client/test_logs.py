@@ -13,7 +13,7 @@ from nbflow.client import display
 from nbflow.client.connection import Connection
 from nbflow.client.logs import Log, logs
 from nbflow.language.values import Json
-from nbflow.store.rows import JournalRow
+from tests.client.failing import Failing
 from tests.client.gates import GATES
 from tests.client.machines import branch, each, one, parallel, task
 
@@ -181,19 +181,12 @@ def test_whoever_follows_waits_for_a_store_that_fails(
     threads: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = one(say).start(1).wait()
-    really, fails = threads.store.journal, [True, True]
-
-    def journal(arn: str, after: int = -1) -> Iterator[JournalRow]:
-        if fails:
-            fails.pop()
-            raise nf.StoreError("The store is away.")
-        return really(arn, after)
-
+    journal = Failing(threads.store.journal, 2)
     monkeypatch.setattr("nbflow.client.connection._POLL", 0.001)
     monkeypatch.setattr(threads.store, "journal", journal)
     assert told(logs(run, follow=True)) == [("'Work'", 1, "said 1")]
     assert capsys.readouterr().err.count("The store is away. It is waited for") == 1
-    fails.append(True)
+    journal.left = 1
     with pytest.raises(nf.StoreError):
         next(logs(run))
 

@@ -2,7 +2,6 @@
 
 import io
 import re
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -13,8 +12,8 @@ import nbflow as nf
 from nbflow.client.connection import Connection
 from nbflow.client.progress import watch
 from nbflow.engine.hearing import Item, Told
-from nbflow.store.rows import JournalRow
 from nbflow.tasks.heard import Progress as Far
+from tests.client.failing import Failing
 from tests.client.machines import each, one, raising, task, waiting
 
 
@@ -121,15 +120,7 @@ def test_a_store_that_fails_for_a_while_is_waited_for(
 ) -> None:
     run = one(double).start(2)
     run.wait()
-    really, fails = connection.store.journal, [True, True]
-
-    def journal(arn: str, after: int = -1) -> Iterator[JournalRow]:
-        if fails:
-            fails.pop()
-            raise nf.StoreError("The store is away.")
-        return really(arn, after)
-
     monkeypatch.setattr("nbflow.client.connection._POLL", 0.001)
-    monkeypatch.setattr(connection.store, "journal", journal)
+    monkeypatch.setattr(connection.store, "journal", Failing(connection.store.journal, 2))
     assert len(lines(run)) == 2
     assert capsys.readouterr().err.count("The store is away. It is waited for") == 1

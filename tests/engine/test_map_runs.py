@@ -97,10 +97,7 @@ def test_a_childs_task_that_prints_is_logged_with_the_child(floor: Floor) -> Non
 
 
 @pytest.mark.parametrize("type", ["STANDARD", "EXPRESS"])
-def test_a_child_that_runs_is_known_by_its_arn(
-    holding: Floor, type: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nbflow.engine.map_run._SPARE", 1)
+def test_a_child_that_runs_is_known_by_its_arn(holding: Floor, type: str) -> None:
     holding.map(task(), [1, 2, 3, 4, 5, 6], {"f": double}, type=type, MaxConcurrency=2)
     holding.turns()
     step_of = holding.engine._turns.map_runs.step_of
