@@ -13,6 +13,7 @@ from nbflow.language import model
 from nbflow.language.paths import compact, spelt
 from nbflow.language.values import Json
 from nbflow.machine import distributed, orders
+from nbflow.pools.port import Answer
 from nbflow.store.rows import Closing, ExecutionRow, MapRunRow
 from nbflow.tasks.capture import Buffer
 from nbflow.tasks.child import Ending
@@ -80,8 +81,10 @@ class Tally:
 
     def move(self, before: str, after: str, items: int, executions: int = 1) -> None:
         """Children are something else from now on."""
-        self.add(after, items, executions)
-        self.add(before, -items, -executions)
+        self.executions[before] -= executions
+        self.executions[after] += executions
+        self.items[before] -= items
+        self.items[after] += items
 
 
 @dataclass(slots=True)
@@ -114,6 +117,8 @@ class MapRun:
     """Children that run in the engine."""
     time: int = 0
     """Tells its jobs from those of the same run at another time: a late answer must not be taken for one of now."""
+    hear: Answer | None = None
+    """Takes what a pool says of its children, on any thread."""
     answers: deque[Outcome] = field(default_factory=deque)
     """What the pool has said of them."""
     parked: deque[Outcome] = field(default_factory=deque)
@@ -161,21 +166,25 @@ class MapRun:
 
     def take(self, chunk: Chunk) -> None:
         """Inputs have been read."""
-        for input in chunk.inputs:
-            self._take(self.read, input)
-            self.read += 1
+        fresh = items = 0
+        for number, input in enumerate(chunk.inputs, self.read):
+            child = Child(number, input, size(self.order, input))
+            known = self.known.pop(number, None) if self.ends.status(number) is None else self._ended(number)
+            if known is None:
+                fresh += 1
+                items += child.items
+                self.waiting.append(child)
+            else:
+                self._find(known, child)
+        self.tally.add(PENDING, items, fresh)
+        self.read += len(chunk.inputs)
         self.whole = chunk.last
 
-    def _take(self, index: int, input: Json) -> None:
-        items = size(self.order, input)
-        known = self.known.pop(index, None) if self.ends.status(index) is None else self._ended(index)
-        if known is None:
-            self.tally.add(PENDING, items)
-            self.waiting.append(Child(index, input, items))
-            return
-        self._count(known, items - 1)
+    def _find(self, known: Known, child: Child) -> None:
+        """A child that was there already has been reached."""
+        self._count(known, child.items - 1)
         if known.again or known.status == RUNNING:
-            self.waiting.append(Child(index, input, items, known.status))
+            self.waiting.append(child._replace(before=known.status))
 
     def begin(self, child: Child, live: Live | None = None) -> Child:
         """A child is at work from now on."""

@@ -52,20 +52,21 @@ class Whole:
     def take_on(self, run: MapRun) -> None:
         """The children of a run are to be done."""
         run.time = next(self._times)
+        run.hear = partial(self._hear, run)
         self.limit(run)
 
     def begin(self, run: MapRun, child: Child) -> None:
         """Do a child. Raises StoreError; then nothing has been done."""
-        assert run.parcel is not None
+        assert run.parcel is not None and run.hear is not None  # noqa: PT018
         hashes = references(child.input)
         known = self._known.of(hashes) if hashes else {}
         directory, attempt = run.parent.directory, attempt_of(child.number, run.time)
         job = Job(run.row.arn, attempt, run.parcel, child.input, self._shelf, known, directory=directory)
         run.begin(child)
         try:
-            self._pool.submit(job, partial(self._hear, run))
+            self._pool.submit(job, run.hear)
         except Exception as error:  # noqa: BLE001  # a pool that is shut down, no threads left, …
-            self._hear(run, Outcome(job.execution, job.attempt, None, type(error).__name__, str(error)))
+            run.hear(Outcome(job.execution, job.attempt, None, type(error).__name__, str(error)))
 
     def _hear(self, run: MapRun, outcome: Outcome) -> None:
         run.answers.append(outcome)
@@ -92,7 +93,8 @@ class Whole:
         child = run.running.get(number_of(outcome.attempt))
         if child is None:
             return
-        run.note(child, outcome.log)
+        if outcome.log:
+            run.note(child, outcome.log)
         if type(outcome.output) is Ending:
             run.ended.append(Ended(child, outcome.output, outcome.artifacts))
         elif type(outcome.output) is HandedBack:
@@ -142,7 +144,7 @@ def parcel(live: Live, run: str, name: str, definition: str, processor: model.St
     tasks = [task.resource for task, _ in _tasks(processor)]
     if not tasks or not all(_is_done_by(codes, resource) for resource in tasks):
         return None
-    if any(inside and _is_timed(task) for task, inside in _tasks(processor)):
+    if any(inside and task.is_timed for task, inside in _tasks(processor)):
         return None  # tasks of branches take turns: the time of one would run while it waits for its turn
     needed = codes if any(map(is_invocation, tasks)) else {resource: codes[resource] for resource in tasks}
     return children.pin(name, definition, needed, distributed.constants(live.machine.run, run, express=True))
@@ -151,18 +153,6 @@ def parcel(live: Live, run: str, name: str, definition: str, processor: model.St
 def _may_travel(code: Code) -> bool:
     """Whether it is done wherever its child is. What has limits of its own is for the pool to place."""
     return code.kind == "function" and code.on != "local" and not (code.resources or code.concurrency)
-
-
-def _is_timed(task: model.Task) -> bool:
-    return any(
-        value is not None
-        for value in (
-            task.timeout_seconds,
-            task.timeout_seconds_path,
-            task.heartbeat_seconds,
-            task.heartbeat_seconds_path,
-        )
-    )
 
 
 def _tasks(scope: model.Branch, inside: bool = False) -> Iterator[tuple[model.Task, bool]]:

@@ -121,6 +121,17 @@ class Task(Work):
     heartbeat_seconds_path: str | None = None
     credentials: dict[str, Json] | None = None
 
+    @cached_property
+    def is_timed(self) -> bool:
+        """Whether it may end because of its time."""
+        limits = (
+            self.timeout_seconds,
+            self.timeout_seconds_path,
+            self.heartbeat_seconds,
+            self.heartbeat_seconds_path,
+        )
+        return any(limit is not None for limit in limits)
+
 
 class Choice(State):
     """``choices`` stay raw: :mod:`nbflow.language.choice` reads the rules by its table of operators."""

@@ -20,7 +20,7 @@ from typing import Any, Final
 from nbflow.pools.heard import teller
 from nbflow.pools.locality import look_again, make_room
 from nbflow.tasks.capture import routed
-from nbflow.tasks.child import plan
+from nbflow.tasks.child import Ending, plan
 from nbflow.tasks.importing import importable_for
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.perform import perform
@@ -112,8 +112,10 @@ def perform_chunk(chunk: bytes, expendable: bool = False, topic: str = "") -> by
                 importable_for([code], job.directory)
                 here = job.directory
             done = perform(job, hear)
+            ended = type(done.output) is Ending
+            output = tuple(done.output) if ended else done.output  # a named one takes seven times as long
             answers.append(
-                (done.output, done.error, done.cause, done.artifacts, done.log, done.seconds, address)
+                (ended, output, done.error, done.cause, done.artifacts, done.log, done.seconds, address)
             )
     if worker is not None:
         look_again(worker)
@@ -129,8 +131,8 @@ def _heeding(worker: Any, keys: Sequence[Key], expendable: bool) -> AbstractCont
 def decode(jobs: Sequence[Job], answers: bytes) -> list[Outcome]:
     """The outcomes of the jobs."""
     return [
-        Outcome(job.execution, job.attempt, *fields)
-        for job, fields in zip(jobs, pickle.loads(answers), strict=True)
+        Outcome(job.execution, job.attempt, Ending(*output) if ended else output, *fields)
+        for job, (ended, output, *fields) in zip(jobs, pickle.loads(answers), strict=True)
     ]
 
 

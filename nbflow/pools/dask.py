@@ -120,9 +120,7 @@ class DaskPool:
         """What has been submitted. First, nobody is called any more: who comes now, calls again."""
         self._called = False
         while self._inbox:
-            job, answer = self._inbox.popleft()
-            self._lanes.add(job, answer)
-            self._dirty.add(job.code.sha256)
+            self._dirty.add(self._lanes.add(self._inbox.popleft()).sha256)
 
     def limit(self, sha256: str, most: int) -> None:
         with self._condition:

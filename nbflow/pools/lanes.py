@@ -107,22 +107,26 @@ class Lanes:
         """Lanes in which something may wait: first, whose turn it is."""
 
     def __getitem__(self, sha256: str) -> Lane:
-        return self._lanes.setdefault(sha256, Lane(sha256))
+        lane = self._lanes.get(sha256)
+        if lane is None:
+            lane = self._lanes[sha256] = Lane(sha256)
+        return lane
 
     def waiting(self) -> Iterator[Lane]:
         """Those in which something waits."""
         return (lane for lane in self._lanes.values() if lane.waiting)
 
-    def add(self, job: Job, answer: Answer) -> None:
-        """A job comes. If its code says another ``concurrency`` than the one before, that is the limit now."""
-        lane = self[job.code.sha256]
+    def add(self, entry: Entry) -> Lane:
+        """A job comes; its lane. Of a code, the ``concurrency`` that was said last is the limit."""
+        code = entry.job.code
+        lane = self[code.sha256]
         if lane.seconds is None:
-            lane.seconds = self._paces.get(job.code.kin)
-        if job.code.concurrency != lane.asked:
-            lane.asked = lane.most = job.code.concurrency
-        entry = Entry(job, answer)
+            lane.seconds = self._paces.get(code.kin)
+        if code.concurrency != lane.asked:
+            lane.asked = lane.most = code.concurrency
         lane.waiting[entry.key] = entry
         self._line.setdefault(lane.sha256, lane)
+        return lane
 
     def learn(self, lane: Lane, code: Code, seconds: float) -> None:
         """So long took a job. The mean of old and new follows a change, and one slow job does not decide."""

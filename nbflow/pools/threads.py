@@ -39,7 +39,7 @@ class ThreadPool:
     def submit(self, job: Job, answer: Answer) -> None:
         with self._lock:
             if not self._closed:
-                self._lanes.add(job, answer)
+                self._lanes.add(Entry(job, answer))
                 self._begin()
 
     def limit(self, sha256: str, most: int) -> None:

@@ -157,22 +157,25 @@ _guarded: Final[list[tuple[TextIO, "_Guarded"]]] = []
 """The streams beneath the routers, and what stands in for their ``write``."""
 
 
-@contextmanager
-def captured(voice: Voice | None = None) -> Iterator[Buffer]:
+class captured:  # noqa: N801  # used as a function is; a generator would take twice the time of a short step
     """Collect what this thread prints within the block; ``voice`` tells of it meanwhile.
 
     Of a step within a step, the outer one has all, too, and its voice tells of it.
     """
-    outer = _buffer.get()
-    buffer = Buffer(outer, voice or (outer.voice if outer is not None else None))
-    _enter()
-    token = _buffer.set(buffer)
-    try:
-        yield buffer
-    finally:
-        _buffer.reset(token)
+
+    def __init__(self, voice: Voice | None = None) -> None:
+        outer = _buffer.get()
+        self._buffer = Buffer(outer, voice or (outer.voice if outer is not None else None))
+
+    def __enter__(self) -> Buffer:
+        _enter()
+        self._token = _buffer.set(self._buffer)
+        return self._buffer
+
+    def __exit__(self, *_: object) -> None:
+        _buffer.reset(self._token)
         _leave()
-        if not buffer.empty:
+        if not self._buffer.empty:
             _forget_warnings()
 
 

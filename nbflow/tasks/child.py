@@ -27,6 +27,8 @@ from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, distributed, facts, orders
 from nbflow.machine.records import join
+from nbflow.machine.straight import Dice, Straight
+from nbflow.machine.turn import MOST_BYTES
 from nbflow.tasks.job import Code, Job, Outcome
 from nbflow.tasks.lambdas import bound
 from nbflow.tasks.stopping import Stopped, forget, stop, stop_by, stoppable
@@ -110,30 +112,101 @@ def run(job: Job, attempt: Attempt, now: Callable[[], float]) -> tuple[Ending | 
     Answers how it ended, or what it has done, and the artifacts that its tasks have made. ``now`` is in seconds since
     the epoch. Raises Stopped.
     """
-    child = _Child(job, plan(job.code.content), attempt, now)
+    work = _Work(job, attempt, now)
+    ended = _go_straight(work) or _go_on(work)
+    return ended, list(work.made.values())
+
+
+def _go_straight(work: "_Work") -> Ending | None:
+    """Its end, if nothing but its tasks has to be done for it, and all of them succeed."""
+    straight = Straight(work.definition, work.dice, work.start, work.begun)
+    while straight.order is not None and (outcome := work.do(straight.order)) is not None:
+        at = work.now()
+        work.past.append((outcome, at))
+        if outcome.error is not None:
+            return None
+        straight.answer(outcome.output, at)
+    if not straight.succeeded:
+        return None
+    output = spelt(compact(straight.output))
+    if len(output) > MOST_BYTES:
+        return None
+    return Ending("SUCCEEDED", output, None, None, work.begun, work.past[-1][1] if work.past else work.begun)
+
+
+def _go_on(work: "_Work") -> Ending | HandedBack:
+    """A machine comes to the same point, and goes on: its end, or what it has done."""
+    work.dice.rewind()
+    child = _Child(work)
     while not child.machine.run.ended:
         if not child.go_on():
-            return HandedBack(join(child.encoded)), list(child.made.values())
-    return child.ending, list(child.made.values())
+            return HandedBack(join(child.encoded))
+    return child.ending
+
+
+class _Work:
+    """What is there for one child, and what its tasks have answered."""
+
+    def __init__(self, job: Job, attempt: Attempt, now: Callable[[], float]) -> None:
+        self.definition, self._codes, context = plan(job.code.content)
+        self.now = now
+        self.attempt = attempt
+        self.begun = now()
+        self.dice = Dice(_CHANCE)
+        self.made: dict[str, Artifact] = {}
+        self.past: deque[tuple[Outcome, float]] = deque()
+        """How tasks have ended that are done, and when."""
+        self._job = job
+        self._arn = distributed.child(job.execution, number_of(job.attempt), express=True).arn
+        self.start = facts.Start(job.arguments, distributed.named(context, self._arn))
+
+    def do(self, order: orders.RunTask) -> Outcome | None:
+        """A task, on this thread. None: it cannot be done here."""
+        job = self.job(order)
+        return None if job is None else self.note(self.attempt(job))
+
+    def note(self, outcome: Outcome) -> Outcome:
+        """What a task has made is known to the next ones."""
+        self.made.update((artifact.sha256, artifact) for artifact in outcome.artifacts)
+        return outcome
+
+    def job(self, order: orders.RunTask) -> Job | None:
+        """What does a task. None: it cannot be done here."""
+        code, arguments = bound(order, self._codes)
+        if code is None or order.token is not None:
+            return None
+        return Job(
+            self._arn,
+            order.attempt,
+            code,
+            arguments,
+            self._job.shelf,
+            self._known(arguments),
+            order.expected,
+            self._job.directory,
+            is_invocation(order.resource),
+        )
+
+    def _known(self, arguments: Json) -> Mapping[str, Artifact]:
+        """The artifacts that they refer to, and that the store knows, or will."""
+        if not (self._job.known or self.made):
+            return _NONE
+        known = {**self._job.known, **self.made}
+        return {sha: known[sha] for sha in references(arguments) if sha in known}
 
 
 class _Child:
-    """One child at work."""
+    """One child, by its machine."""
 
-    def __init__(self, job: Job, plan: _Plan, attempt: Attempt, now: Callable[[], float]) -> None:
-        self.machine = Machine.of(plan.definition, _CHANCE)
+    def __init__(self, work: _Work) -> None:
+        self.machine = Machine.of(work.definition, work.dice)
         self.encoded: list[bytes] = []
-        self.made: dict[str, Artifact] = {}
-        self._job = job
-        self._codes = plan.codes
-        self._attempt = attempt
-        self._now = now
+        self._work = work
         self._owed: deque[orders.Order] = deque()
-        self._arn = distributed.child(job.execution, number_of(job.attempt), express=True).arn
-        self._hear(facts.Start(job.arguments, distributed.named(plan.context, self._arn)))
+        self._hear(work.start, work.begun)
 
-    def _hear(self, fact: facts.Fact, at: float = 0.0) -> None:
-        step = self.machine.step(fact, max(self._now(), at))
+    def _hear(self, fact: facts.Fact, at: float | None = None) -> None:
+        step = self.machine.step(fact, self._work.now() if at is None else at)
         self.encoded += step.encoded
         self._owed += step.orders
 
@@ -156,49 +229,35 @@ class _Child:
         return True
 
     def _tick(self) -> bool:
-        due = self.machine.run.next_due
-        if due is None or due > self._now():
+        due, now = self.machine.run.next_due, self._work.now()
+        if due is None or due > now:
             return False
-        self._hear(facts.Tick(), due)
+        self._hear(facts.Tick(), now)
         return True
 
     def _run_task(self, order: orders.RunTask) -> bool:
         if order.attempt not in self.machine.run.attempts:
             return True
-        code, arguments = bound(order, self._codes)
-        if code is None or order.token is not None:
-            return False
-        job = Job(
-            self._arn,
-            order.attempt,
-            code,
-            arguments,
-            self._job.shelf,
-            self._known(arguments),
-            order.expected,
-            self._job.directory,
-            is_invocation(order.resource),
-        )
-        outcome = self._attempt(job) if self.machine.run.next_due is None else self._in_time(job)
-        if outcome is None:
+        if self._work.past:
+            self._answer(order.attempt, *self._work.past.popleft())
             return True
-        self.made.update((artifact.sha256, artifact) for artifact in outcome.artifacts)
-        if outcome.error is None:
-            self._hear(facts.TaskSucceeded(order.attempt, outcome.output))
-        else:
-            self._hear(facts.TaskFailed(order.attempt, outcome.error, outcome.cause))
+        job = self._work.job(order)
+        if job is None:
+            return False
+        outcome = self._work.attempt(job) if self.machine.run.next_due is None else self._in_time(job)
+        if outcome is not None:
+            self._answer(order.attempt, self._work.note(outcome))
         return True
 
-    def _known(self, arguments: Json) -> Mapping[str, Artifact]:
-        """The artifacts that they refer to, and that the store knows, or will."""
-        if not (self._job.known or self.made):
-            return _NONE
-        known = {**self._job.known, **self.made}
-        return {sha: known[sha] for sha in references(arguments) if sha in known}
+    def _answer(self, attempt: int, outcome: Outcome, at: float | None = None) -> None:
+        if outcome.error is None:
+            self._hear(facts.TaskSucceeded(attempt, outcome.output), at)
+        else:
+            self._hear(facts.TaskFailed(attempt, outcome.error, outcome.cause), at)
 
     def _in_time(self, job: Job) -> Outcome | None:
         """The task's outcome, while something else may become due. None: its time was over before."""
-        aside = _Aside(job, self._attempt)
+        aside = _Aside(job, self._work.attempt)
         try:
             stop_by(aside.leave)
             aside.start()
@@ -215,7 +274,7 @@ class _Child:
     def _left(self) -> float | None:
         """Seconds until something is due."""
         due = self.machine.run.next_due
-        return None if due is None else max(0.0, due - self._now())
+        return None if due is None else max(0.0, due - self._work.now())
 
     @property
     def ending(self) -> Ending:

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nbflow.artifacts.shelf import Shelf
-from nbflow.pools.lanes import Lane, Lanes
+from nbflow.pools.lanes import Entry, Lane, Lanes
 from nbflow.tasks.job import Code, Job
 
 
@@ -13,7 +13,7 @@ def code(sha256: str, concurrency: int = 0, *, keywords: bool = False) -> Code:
 def add(lanes: Lanes, shelf: Shelf, *codes: Code) -> None:
     """A job of each; their attempts count from 0 on in each call."""
     for attempt, each in enumerate(codes):
-        lanes.add(Job("execution", attempt, each, None, shelf), lambda outcome: None)
+        lanes.add(Entry(Job("execution", attempt, each, None, shelf), lambda outcome: None))
 
 
 def order(lanes: Lanes, may_begin: Callable[[Lane], bool] = lambda lane: True) -> list[str]:
