@@ -49,7 +49,7 @@ class _Draft:
     def take(self, arrival: Arrival, step: Step) -> None:
         self.records += step.records
         self.encoded += step.encoded
-        self.size += sum(map(len, step.encoded))
+        self.size += step.size
         if arrival.inbox is not None:
             self.consumed.append(arrival.inbox)
         if arrival.outcome is not None and step.records:

@@ -100,7 +100,7 @@ class Hands:
         if integration(order.resource).family == "Activity" or order.submitted:
             return  # a worker asks for it; or somebody has been told already
         hashes = references(order.arguments)
-        known = self._known.of(hashes)
+        known = self._known.of(hashes) if hashes else {}
         if hashes:  # of what lives in memory only, the store does not know them
             known.update((made.sha256, made) for made in live.made if made.sha256 in hashes)
         code, arguments = bound(order, live.codes)

@@ -35,9 +35,8 @@ _OF_BRANCHES: Final = frozenset({r.BranchStarted, r.BranchSucceeded, r.BranchFai
 
 def visible(run: Run, record: r.Record) -> bool:
     """Whether AWS's history shows this record. Of branches, it shows only the iterations of a Map."""
-    if type(record) in _OF_BRANCHES:
-        return isinstance(forking(run, record).current, model.Map)
-    return type(record) not in HIDDEN
+    shown = _EVOLVE[type(record)][1]
+    return isinstance(forking(run, record).current, model.Map) if shown is None else shown
 
 
 def forking(run: Run, record: Any) -> Frame:
@@ -51,10 +50,10 @@ def forking(run: Run, record: Any) -> Frame:
 
 def evolve(run: Run, record: r.Record) -> None:
     """Take a record into the state."""
-    kind = type(record)
-    if kind not in HIDDEN and (kind not in _OF_BRANCHES or visible(run, record)):
+    take, shown = _EVOLVE[type(record)]
+    if shown or (shown is None and visible(run, record)):
         run.last_event += 1
-    _EVOLVE[kind](run, record)
+    take(run, record)
     while run.dues and not _holds(run, *run.dues[0]):
         heapq.heappop(run.dues)
 
@@ -120,7 +119,7 @@ def _state_exited(run: Run, record: r.StateExited) -> None:
         parent, fork = _parent_fork(run, frame)
         del fork.live[frame.id]
         fork.pending.append(frame.id)
-        refresh(run, parent)
+        run.ready[parent.id] = None
 
 
 def _task_scheduled(run: Run, record: r.TaskScheduled) -> None:
@@ -240,7 +239,8 @@ def _branch_started(run: Run, record: r.BranchStarted) -> None:
     run.ready[child.id] = None
     fork.spawned += 1
     fork.live[child.id] = None
-    refresh(run, parent)
+    if not fork.room:
+        run.ready.pop(parent.id, None)
 
 
 def _branch_succeeded(run: Run, record: r.BranchSucceeded) -> None:
@@ -397,7 +397,7 @@ def _branch_redriven(run: Run, record: r.BranchRedriven) -> None:
     refresh(run, parent)
 
 
-_EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
+_TAKE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
     r.ExecutionStarted: _execution_started,
     r.StateEntered: _state_entered,
     r.StateExited: _state_exited,
@@ -432,3 +432,8 @@ _EVOLVE: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
     r.ExecutionRedriven: _execution_redriven,
     r.BranchRedriven: _branch_redriven,
 }
+
+_EVOLVE: Final = {
+    kind: (take, None if kind in _OF_BRANCHES else kind not in HIDDEN) for kind, take in _TAKE.items()
+}
+"""How each record is taken in, and whether AWS shows it; None: of a Map only."""

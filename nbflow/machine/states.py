@@ -194,6 +194,8 @@ def _task_fields(
     arguments = flow.arguments(turn, frame, state)
     if isinstance(arguments, Failure):
         return arguments
+    if not state.is_timed and state.credentials is None:
+        return arguments, None, None, None
     limits: list[int | None] = []
     for name in ("TimeoutSeconds", "HeartbeatSeconds"):
         limit = flow.number(turn, frame, state, name)

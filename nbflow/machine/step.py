@@ -27,6 +27,8 @@ class Step(NamedTuple):
     orders: list[orders.Order]
     encoded: list[bytes]
     """Each record as JSON text, for the journal."""
+    size: int
+    """Bytes of all those texts."""
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ class Machine:
         turn = Turn(self.run, now, self.chance, self.has_activity)
         if type(fact) is facts.Owned:
             turn.emit(records.ExecutionOwned(now, fact.engine))
-            return Step(turn.records, self.outstanding(), turn.encoded)
+            return Step(turn.records, self.outstanding(), turn.encoded, turn.size)
         cancelling = len(self.run.cancelling)
         try:
             _TAKE[type(fact)](turn, fact)
@@ -83,7 +85,7 @@ class Machine:
         except TooManyEvents:
             cause = f"The execution reached the maximum number of history events ({MOST_EVENTS})."
             turn.emit(records.ExecutionFailed(now, retries.TERMINAL, cause))
-        return Step(turn.records, _new_orders(turn, cancelling), turn.encoded)
+        return Step(turn.records, _new_orders(turn, cancelling), turn.encoded, turn.size)
 
     def outstanding(self) -> list[orders.Order]:
         """All orders that the present state implies, the same after a step and after a crash."""

@@ -80,21 +80,17 @@ class Turn:
         It is written out first, so that what cannot be remembered does not change anything. Raises TooMuchData, and
         TooManyEvents.
         """
-        if (
-            self.run.limited
-            and self.run.last_event >= MOST_EVENTS - 1
-            and not isinstance(record, EXECUTION_ENDED)
-        ):
+        run = self.run
+        if run.limited and run.last_event >= MOST_EVENTS - 1 and not isinstance(record, EXECUTION_ENDED):
             raise TooManyEvents
         text = encode(record)
-        if len(text) > MOST_BYTES:
-            raise TooMuchData(
-                f"{len(text):,} bytes of data (at most {MOST_BYTES:,} can be kept of one event)"
-            )
+        size = len(text)
+        if size > MOST_BYTES:
+            raise TooMuchData(f"{size:,} bytes of data (at most {MOST_BYTES:,} can be kept of one event)")
         self.records.append(record)
         self.encoded.append(text)
-        self.size += len(text)
-        evolve(self.run, record)
+        self.size += size
+        evolve(run, record)
 
     @property
     def full(self) -> bool:
