@@ -8,7 +8,7 @@ that the cache needs.
 
 A value that is held in memory must not change under its readers. So what is *kept* is never what anybody
 else holds: a frame or array of our own, or the bytes of a pickle; and each reader gets a *fresh* value,
-made from it by a copy (a tenth of the cost of reading) or by unpickling.
+made from it by a copy (a tenth of the cost of reading) or by unpickling, or lent (:mod:`.lending`).
 """
 
 import json
@@ -20,7 +20,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from nbflow.artifacts import preview
+from nbflow.artifacts import lending, preview
 from nbflow.errors import NbflowError
 from nbflow.language.values import Json
 
@@ -54,6 +54,8 @@ class Format:
     """A value of the reader's own, from what is kept."""
     size: Callable[[Any], int]
     """The bytes of memory of what is kept."""
+    seal: Callable[[Any], int | None] = lambda kept: None
+    """A checksum of what is kept, if it is lent; None: each reader has memory of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +156,14 @@ def _same_dtype(left: Any, right: Any) -> bool:
 
 def _read_frame(file: IO[bytes]) -> "pd.DataFrame":
     """As ``pandas.read_parquet``, which takes three times as long for a small table."""
+    import pandas as pd
     import pyarrow.parquet
 
     table = pyarrow.parquet.ParquetFile(file).read()
     frame: pd.DataFrame = table.to_pandas()
+    for name, dtype in frame.dtypes.items():
+        if isinstance(dtype, pd.CategoricalDtype):  # the codes are Arrow's: nobody could write to them
+            frame[name] = frame[name].copy()
     attributes = (table.schema.metadata or {}).get(b"PANDAS_ATTRS")  # where pandas puts them
     if attributes is not None:
         frame.attrs = json.loads(attributes)
@@ -165,14 +171,7 @@ def _read_frame(file: IO[bytes]) -> "pd.DataFrame":
 
 
 def _fresh_frame(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """From pandas 3 on, what is written to a copy is copied then, and ``.values`` are read-only.
-
-    That does not hold who goes behind the back of pandas; so what is copied soon is copied at once.
-    """
-    import pandas as pd
-
-    lazy = int(pd.__version__.partition(".")[0]) >= 3 and frame.memory_usage().sum() > LARGEST
-    return frame.copy(deep=not lazy)
+    return frame.copy(deep=not lending.is_lent(frame))
 
 
 def _frame_size(frame: "pd.DataFrame") -> int:
@@ -226,7 +225,7 @@ def _write_pickle(value: object, path: str) -> bytes:
 
 
 FORMATS: Final = {
-    "dataframe": Format(".parquet", _write_frame, _read_frame, _fresh_frame, _frame_size),
+    "dataframe": Format(".parquet", _write_frame, _read_frame, _fresh_frame, _frame_size, lending.seal),
     "series": Format(".parquet", _write_series, _read_frame, _fresh_series, _frame_size),
     "ndarray": Format(
         ".npy", _write_array, _read_array, lambda array: array.copy("K"), lambda array: array.nbytes

@@ -4,7 +4,7 @@ A value is written to a draft first, and the draft takes its name only when it i
 file or does not. What has a name never changes, so that nothing is ever locked and every process may put
 and get.
 
-Live objects of this process are handed out again without reading (:data:`live`), each time as a fresh copy:
+Live objects of this process are handed out again without reading (:data:`live`), each time as a fresh value:
 what one task does to its frame, no other task sees.
 """
 
@@ -52,6 +52,16 @@ class Artifact:
     """For people, see :mod:`nbflow.artifacts.preview`; lies beside the artifact, not in the reference."""
 
 
+@dataclass(slots=True)
+class _Kept:
+    value: Any
+    size: int
+    asked: float
+    """When it was last asked for, on the monotonic clock."""
+    seal: int | None = None
+    """Of what has been lent: what it was then."""
+
+
 class Cache:
     """What is kept of the values put or got last, up to a number of bytes. Safe among threads."""
 
@@ -59,30 +69,34 @@ class Cache:
         self._limit = limit
         self._size = 0
         self._largest = min(limit, LARGEST)
-        self._kept: OrderedDict[tuple[str, str], tuple[Any, int]] = OrderedDict()
-        self._asked: dict[tuple[str, str], float] = {}
-        """When each was last asked for, on the monotonic clock."""
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._lock = Lock()
 
     def get(self, artifact: Artifact) -> Any:
-        """What is kept of this artifact, or None."""
+        """What is kept of this artifact, to be handed out, or None. It is dropped if somebody has written to it."""
         key = (artifact.sha256, artifact.kind)
         with self._lock:
-            if key not in self._kept:
+            kept = self._kept.get(key)
+        if kept is None:
+            return None
+        seal = FORMATS[artifact.kind].seal(kept.value)
+        with self._lock:
+            if kept.seal not in (None, seal):
+                self._drop(key)
                 return None
-            self._kept.move_to_end(key)
-            self._asked[key] = time.monotonic()
-            return self._kept[key][0]
+            kept.seal, kept.asked = seal, time.monotonic()
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return kept.value
 
-    def keep(self, artifact: Artifact, kept: Any) -> None:
+    def keep(self, artifact: Artifact, value: Any) -> None:
         """Keeps it, and drops the oldest. What is too large is not kept; an array beyond LARGEST is not ours alone."""
-        key, size = (artifact.sha256, artifact.kind), FORMATS[artifact.kind].size(kept)
+        key, size = (artifact.sha256, artifact.kind), FORMATS[artifact.kind].size(value)
         with self._lock:
             largest = min(self._largest, LARGEST) if artifact.kind == "ndarray" else self._largest
             if key in self._kept or size > largest:
                 return
-            self._kept[key] = (kept, size)
-            self._asked[key] = time.monotonic()
+            self._kept[key] = _Kept(value, size, time.monotonic())
             self._size += size
             self._fit()
 
@@ -95,8 +109,8 @@ class Cache:
     def forget(self, before: float) -> None:
         """Drops what was last asked for before then, on the monotonic clock."""
         with self._lock:
-            while self._kept and self._asked[next(iter(self._kept))] < before:
-                self._drop_oldest()
+            while self._kept and next(iter(self._kept.values())).asked < before:
+                self._drop(next(iter(self._kept)))
 
     @property
     def is_empty(self) -> bool:
@@ -104,12 +118,11 @@ class Cache:
 
     def _fit(self) -> None:
         while self._size > self._limit:
-            self._drop_oldest()
+            self._drop(next(iter(self._kept)))
 
-    def _drop_oldest(self) -> None:
-        key, (_, size) = self._kept.popitem(last=False)
-        del self._asked[key]
-        self._size -= size
+    def _drop(self, key: tuple[str, str]) -> None:
+        if (kept := self._kept.pop(key, None)) is not None:
+            self._size -= kept.size
 
 
 _ASIDE: Final = ".aside"
@@ -176,6 +189,7 @@ class Shelf:
                 with self._open(artifact.file) as file:
                     kept = layout.read(file)
                 live.keep(artifact, kept)
+                live.get(artifact)  # it is handed out at once
             return layout.fresh(kept)
         except ShelfError:
             raise
