@@ -17,6 +17,7 @@ from nbflow.language import model
 from nbflow.language.integrations import integration, wrong_parameters
 from nbflow.language.values import Chance, Failure, Json
 from nbflow.machine import facts, flow, orders, records
+from nbflow.machine.context import MAP_RUN
 from nbflow.machine.evolve import ROOT, evolve
 from nbflow.machine.run import Frame, Run
 from nbflow.machine.states import ENTER
@@ -125,4 +126,5 @@ def _order(turn: Turn, frame: Frame, state: model.Task) -> orders.RunTask | None
     if isinstance(arguments, Failure) or (named.service and wrong_parameters(state.resource, arguments)):
         return None
     attempt = turn.run.last_event + 1
-    return orders.RunTask(attempt, frame.state, state.resource, arguments, True, state.expected)
+    scattered = MAP_RUN in turn.run.context
+    return orders.RunTask(attempt, frame.state, state.resource, arguments, scattered, state.expected)

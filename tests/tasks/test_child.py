@@ -113,6 +113,40 @@ def test_it_has_retries_and_catches_of_its_own(bench: Bench) -> None:
     assert bench.ending({}).output == '"VALUEERROR"'
 
 
+def test_what_was_done_before_a_failure_stays(bench: Bench) -> None:
+    """Nothing is done twice, and what was drawn by chance is what the tasks were given."""
+    bench.pin(
+        states(
+            P={"Type": "Pass", "Assign": {"id.$": "States.UUID()"}, "Next": "A"},
+            A=task("given", Parameters={"id.$": "$id"}, ResultPath="$.a", Next="B"),
+            B=task("raising", Catch=[{"ErrorEquals": ["States.ALL"], "Next": "C", "ResultPath": None}]),
+            C={"Type": "Pass", "Parameters": {"id.$": "$id", "a.$": "$.a"}, "End": True},
+        ),
+        given=printing,
+        raising=raising,
+    )
+    outcome = bench.outcome({}, a_second_a_look())
+    ending = outcome.output
+    assert isinstance(ending, Ending)
+    output = json.loads(ending.output or "")
+    assert output["a"] == {"id": output["id"]}
+    assert outcome.log.count("printing") == 1
+    assert (ending.start, ending.stop) == (1000.0, 1002.0)  # A has ended at 1001
+
+
+def printing(value: Json) -> Json:
+    print("printing")
+    return value
+
+
+def test_what_is_too_large_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("nbflow.tasks.child", "nbflow.machine.turn"):
+        monkeypatch.setattr(f"{module}.MOST_BYTES", 1000)
+    bench.pin(states(A=task()), f=lambda value: "x" * value)
+    assert bench.ending(900).status == "SUCCEEDED"
+    assert bench.ending(1000).error == "States.DataLimitExceeded"
+
+
 def test_a_failure_is_its_own(bench: Bench) -> None:
     bench.pin(states(A=task("raising")), raising=raising)
     ending = bench.ending("no")
