@@ -21,6 +21,9 @@ MOST_RECORDS: Final = 1024
 MOST_BYTES: Final = 64 * 2**20
 """Nor beyond this much JSON text."""
 
+MOST_TOGETHER: Final = 128
+"""Answers that are taken in before the machine goes on: its steps have a bound of their own."""
+
 _ENDS: Final = (facts.TaskSucceeded, facts.TaskFailed, facts.TaskTimedOut)
 
 
@@ -46,18 +49,21 @@ class _Draft:
     def full(self) -> bool:
         return len(self.records) >= MOST_RECORDS or self.size >= MOST_BYTES
 
-    def take(self, arrival: Arrival, step: Step) -> None:
-        self.records += step.records
-        self.encoded += step.encoded
-        self.size += step.size
+    def hear(self, arrival: Arrival, heeded: bool) -> None:
+        """What goes with a fact, which has changed something, or nothing."""
         if arrival.inbox is not None:
             self.consumed.append(arrival.inbox)
-        if arrival.outcome is not None and step.records:
+        if arrival.outcome is not None and heeded:
             self.outcomes.append(arrival.outcome)
-        if arrival.map_run is not None and step.records:
+        if arrival.map_run is not None and heeded:
             self.map_runs.append(arrival.map_run)
         if isinstance(arrival.fact, _ENDS):
             self._close(arrival.fact.attempt, by_token=arrival.inbox is not None)
+
+    def take(self, step: Step) -> None:
+        self.records += step.records
+        self.encoded += step.encoded
+        self.size += step.size
         for order in step.orders:
             self._order(order)
 
@@ -96,13 +102,17 @@ def decide(
     ended, first_event, redrives = run.ended, run.last_event + 1, run.redrives
     draft = _Draft(live, now, outside)
     while live.mailbox and not draft.full:
-        arrival = live.mailbox.popleft()
+        arrival, *more = together = _together(live.mailbox)
         if arrival.redrive is not None:
             if draft.records or not run.redrivable:
                 refuse(live, arrival.redrive)
                 continue
             draft.owed.extend(_take_over(live, arrival.redrive))
-        draft.take(arrival, live.machine.step(arrival.fact, max(now, arrival.at)))
+        step = live.machine.step(arrival.fact, max(now, arrival.at), [each.fact for each in more])
+        live.mailbox.extendleft(reversed(together[len(step.heeded) :]))
+        for each, heeded in zip(together, step.heeded, strict=False):
+            draft.hear(each, heeded)
+        draft.take(step)
         if arrival.redrive is not None:
             break  # whoever redrives it too finds it as this one has left it
     if not draft.records:
@@ -136,6 +146,18 @@ def decide(
         settled=settled,
     )
     return Decided(live, draft.records, draft.owed, append, tuple(made), draft.wake)
+
+
+def _together(mailbox: deque[Arrival]) -> list[Arrival]:
+    """What is taken from a mailbox at once: the first arrival, and if it is an answer, those that follow it."""
+    taken = [mailbox.popleft()]
+    while (
+        mailbox
+        and len(taken) < MOST_TOGETHER
+        and type(mailbox[0].fact) is type(taken[0].fact) is facts.TaskSucceeded
+    ):
+        taken.append(mailbox.popleft())
+    return taken
 
 
 def _codes(live: Live) -> tuple[CodeRow, ...]:

@@ -1,6 +1,6 @@
 """``step``: a fact comes in, records and orders go out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -29,6 +29,8 @@ class Step(NamedTuple):
     """Each record as JSON text, for the journal."""
     size: int
     """Bytes of all those texts."""
+    heeded: list[bool]
+    """Of each fact, whether it changed anything."""
 
 
 @dataclass(slots=True)
@@ -65,19 +67,27 @@ class Machine:
         """Take a record into the state, as when rebuilding it from the journal."""
         evolve(self.run, record)
 
-    def step(self, fact: facts.Fact, now: float) -> Step:
+    def step(self, fact: facts.Fact, now: float, more: Sequence[facts.Fact] = ()) -> Step:
         """Take a fact in and run to rest, or to the bound. ``now`` is seconds since the epoch.
 
         A fact about an attempt that is no longer under way, or that reaches an ended execution, changes nothing.
-        After Owned, which changes nothing either, the orders are all that are outstanding.
+        After Owned, which changes nothing either, the orders are all that are outstanding. ``more`` are facts that came
+        together with it: they are taken in, as far as the bound lets, before anything goes on.
         """
         turn = Turn(self.run, now, self.chance, self.has_activity)
         if type(fact) is facts.Owned:
             turn.emit(records.ExecutionOwned(now, fact.engine))
-            return Step(turn.records, self.outstanding(), turn.encoded, turn.size)
+            return Step(turn.records, self.outstanding(), turn.encoded, turn.size, [True])
         cancelling = len(self.run.cancelling)
+        heeded: list[bool] = []
         try:
-            _TAKE[type(fact)](turn, fact)
+            for each in (fact, *more):
+                before = len(turn.records)
+                heeded.append(True)
+                _TAKE[type(each)](turn, each)
+                heeded[-1] = len(turn.records) > before
+                if turn.full:
+                    break
             _run_to_rest(turn)
         except records.TooMuchData as error:
             # Nothing can be said of the state but that it cannot go on: no Retry or Catch sees this.
@@ -85,7 +95,7 @@ class Machine:
         except TooManyEvents:
             cause = f"The execution reached the maximum number of history events ({MOST_EVENTS})."
             turn.emit(records.ExecutionFailed(now, retries.TERMINAL, cause))
-        return Step(turn.records, _new_orders(turn, cancelling), turn.encoded, turn.size)
+        return Step(turn.records, _new_orders(turn, cancelling), turn.encoded, turn.size, heeded)
 
     def outstanding(self) -> list[orders.Order]:
         """All orders that the present state implies, the same after a step and after a crash."""

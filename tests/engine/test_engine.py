@@ -482,10 +482,10 @@ def test_a_mistake_of_our_own_fails_one_execution_only(
     desk.engine.turn()
     bad, step = desk.engine._turns.live["arn:bad"].machine, Machine.step
 
-    def broken(machine: Machine, fact: facts.Fact, now: float) -> Step:
+    def broken(machine: Machine, fact: facts.Fact, now: float, more: Sequence[facts.Fact] = ()) -> Step:
         if machine is bad:
             raise RuntimeError("a bug")
-        return step(machine, fact, now)
+        return step(machine, fact, now, more)
 
     monkeypatch.setattr(Machine, "step", broken)
     desk.settle()

@@ -74,14 +74,18 @@ class Driver:
         self.map_runs: dict[str, dict[int, Driver]] = {}
         """The children of each Map Run, by the number of their item."""
         self.crashes = 0
+        self.unheard: Sequence[facts.Fact] = ()
+        """Of the facts of the last step, those beyond its bound."""
 
     @property
     def run(self) -> Run:
         return self.machine.run
 
-    def step(self, fact: facts.Fact) -> list[Record]:
+    def step(self, fact: facts.Fact, *more: facts.Fact) -> list[Record]:
+        """``more`` come together with it."""
         before = named(self.machine.outstanding())
-        step = self.machine.step(fact, self.now)
+        step = self.machine.step(fact, self.now, more)
+        self.unheard = (fact, *more)[len(step.heeded) :]
         if step.records:
             self.journal.append(join(step.encoded))
             self.records += step.records

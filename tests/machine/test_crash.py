@@ -152,6 +152,7 @@ def test_a_crash_changes_nothing() -> None:
         "ActivityTimedOut",
         "TaskSubmitted",
         "TaskTimedOut",
+        "answered together",
     }
 
 

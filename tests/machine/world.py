@@ -79,13 +79,14 @@ class World(Driver):
         self.seen: set[str] = set()
         """What has happened in this world, for a look at what the examples cover."""
 
-    def step(self, fact: facts.Fact) -> list[Record]:
-        taken = super().step(facts.decode(facts.encode(fact)))
+    def step(self, fact: facts.Fact, *more: facts.Fact) -> list[Record]:
+        taken = super().step(*(facts.decode(facts.encode(each)) for each in (fact, *more)))
         if taken:
             for record in decode(self.journal[-1]):
                 self.shadow.evolve(record)
-        if isinstance(fact, _ENDS):
-            self.at_work.discard(fact.attempt)
+        for each in (fact, *more)[: 1 + len(more) - len(self.unheard)]:
+            if isinstance(each, _ENDS):
+                self.at_work.discard(each.attempt)
         self.at_work.update(self.run.attempts)
         owed = self.run.attempts.keys() | self.run.cancelling.keys()
         assert self.at_work & owed == self.at_work, "an attempt was forgotten, and not given up"
@@ -176,11 +177,31 @@ class World(Driver):
         elif drawn.end != "succeeds" and order.token is not None:
             answer = facts.TaskTimedOut(attempt, drawn.end == "misses a heartbeat")
         self.seen.add(type(answer).__name__)
-        self.step(answer)
+        more = self.at_once() if type(answer) is facts.TaskSucceeded and self.rng.random() < 0.5 else []
+        self.step(answer, *more)
+        while self.unheard:
+            self.step(*self.unheard)
         if drawn.again and attempt not in self.run.cancelling:
             self.seen.add("answered twice")
             self.changes_nothing(facts.TaskSucceeded(attempt, "another"))
             self.changes_nothing(facts.TaskFailed(attempt, "Another", None))
+
+    def at_once(self) -> list[facts.Fact]:
+        """The answers of others that have ended, too."""
+        found: dict[int, facts.Fact] = {}
+        for order in [order for order in self.todo if isinstance(order, orders.RunTask)]:
+            attempt, drawn = order.attempt, self.fates.get(order.attempt)
+            if attempt not in self.run.attempts or attempt in self.answered or drawn is None:
+                continue
+            if drawn.end == "succeeds" and not drawn.told and self.waiting[attempt] <= 1:
+                found[attempt] = facts.TaskSucceeded(attempt, {"state": order.state, "of": order.arguments})
+        self.todo = [
+            order for order in self.todo if not (isinstance(order, orders.RunTask) and order.attempt in found)
+        ]
+        self.answered |= found.keys()
+        if found:
+            self.seen.add("answered together")
+        return list(found.values())
 
     def disturb(self) -> None:
         """Something that means nothing to the execution."""
