@@ -549,8 +549,8 @@ def test_an_execution_that_cannot_go_on_closes_its_tokens(
     token = waits(desk, activity())
     step = Machine.step
 
-    def bug(machine: Machine, fact: facts.Fact, now: float) -> Step:
-        found = step(machine, fact, now)
+    def bug(machine: Machine, fact: facts.Fact, now: float, more: Sequence[facts.Fact] = ()) -> Step:
+        found = step(machine, fact, now, more)
         if isinstance(fact, facts.TaskFailed):
             raise RuntimeError("a bug")
         return found
