@@ -26,8 +26,9 @@ Outcome: TypeAlias = Done | Failed | Failure | None
 LONGEST_WAIT: Final = 99_999_999
 """Seconds: AWS's limit."""
 
-MOST_BRANCHES: Final = 1000
-"""Live iterations of an inline Map (AWS allows 40; here they are tasks on a cluster)."""
+MOST_BRANCHES: Final = 4000
+"""Live iterations of an inline Map. AWS allows 40; here they are tasks on a cluster, and the more there are, the more
+short ones travel together."""
 
 
 def enter_pass(turn: Turn, frame: Frame, state: model.Pass) -> Outcome:
