@@ -109,6 +109,7 @@ def _are_lists(value: Json) -> bool:
     )
 
 
+@cache
 def is_invocation(resource: str) -> bool:
     """Whether a Resource invokes the Lambda function that the arguments name."""
     named = integration(resource)

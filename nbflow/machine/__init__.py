@@ -37,6 +37,11 @@ left or tried again. An execution that has ended without success is so all that 
 fact takes the run itself up again, and forks take up what they had lost, as they have room for it. What succeeded has
 left its result with its parent, and is not done again.
 
+Straight ahead
+--------------
+While an execution that lives in memory only has nothing but tasks that succeed, its records are of no use to anybody:
+:mod:`~nbflow.machine.straight` asks the same handlers without them, and leaves whatever else happens to a machine.
+
 Nothing here touches a clock, a loop, a thread, a socket, random numbers or a database; time is the ``now`` of
 a step, and chance is a port (:class:`~nbflow.language.values.Chance`).
 """

@@ -119,7 +119,8 @@ def run(job: Job, attempt: Attempt, now: Callable[[], float]) -> tuple[Ending | 
 
 def _go_straight(work: "_Work") -> Ending | None:
     """Its end, if nothing but its tasks has to be done for it, and all of them succeed."""
-    straight = Straight(work.definition, work.dice, work.start, work.begun)
+    at = work.begun
+    straight = Straight(work.definition, work.dice, work.start, at)
     while straight.order is not None and (outcome := work.do(straight.order)) is not None:
         at = work.now()
         work.past.append((outcome, at))
@@ -128,10 +129,11 @@ def _go_straight(work: "_Work") -> Ending | None:
         straight.answer(outcome.output, at)
     if not straight.succeeded:
         return None
-    output = spelt(compact(straight.output))
-    if len(output) > MOST_BYTES:
+    try:
+        output = spelt(compact(straight.output))
+    except RecursionError:  # a machine says so in words
         return None
-    return Ending("SUCCEEDED", output, None, None, work.begun, work.past[-1][1] if work.past else work.begun)
+    return None if len(output) > MOST_BYTES else Ending("SUCCEEDED", output, None, None, work.begun, at)
 
 
 def _go_on(work: "_Work") -> Ending | HandedBack:

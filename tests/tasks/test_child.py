@@ -147,6 +147,23 @@ def test_what_is_too_large_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     assert bench.ending(1000).error == "States.DataLimitExceeded"
 
 
+def test_so_is_what_is_nested_too_deeply(bench: Bench) -> None:
+    def nested(value: Json) -> Json:
+        for _ in range(190):
+            value = [value]
+        return value
+
+    wrapped: Json = {"p.$": "$"}
+    for _ in range(29):
+        wrapped = {"p": wrapped}
+    deeper = {
+        f"P{number}": {"Type": "Pass", "Parameters": wrapped, "Next": f"P{number + 1}"}
+        for number in range(30)
+    }
+    bench.pin(states(A=task(Next="P0"), **deeper, P30={"Type": "Succeed"}), f=nested)
+    assert bench.ending(1).error == "States.DataLimitExceeded"
+
+
 def test_a_failure_is_its_own(bench: Bench) -> None:
     bench.pin(states(A=task("raising")), raising=raising)
     ending = bench.ending("no")
