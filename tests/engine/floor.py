@@ -1,7 +1,7 @@
 """An engine on a virtual clock for Map Runs: turns are called by the test, items are read inline."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -92,8 +92,12 @@ class Floor(Desk):
         context = {
             "Execution": {"Id": self.arn, "Name": "run", "RoleArn": "arn:role"},
             "StateMachine": {"Id": MACHINE, "Name": "machine"},
+            **self.context,
         }
         return self.engine.start(row, parse(text), codes, str(self.folder), context)
+
+    context: Mapping[str, Json] = {}
+    """Further members of what executions are started with."""
 
     arn = f"{STATES}:execution:machine:run"
 

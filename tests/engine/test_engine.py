@@ -12,11 +12,12 @@ import pytest
 from nbflow.artifacts.shelf import Shelf
 from nbflow.engine.decide import MOST_RECORDS
 from nbflow.engine.engine import Engine
-from nbflow.engine.live import AlreadyExists, EngineError, Script
+from nbflow.engine.live import AlreadyExists, Arrival, EngineError, Script
 from nbflow.engine.turns import PAUSE
 from nbflow.language.validate import parse
 from nbflow.language.values import Json
 from nbflow.machine import Machine, Step, facts
+from nbflow.machine.evolve import HIDDEN
 from nbflow.machine.records import Record, decode
 from nbflow.pools.port import Answer
 from nbflow.store.port import StoreError, digest
@@ -98,6 +99,39 @@ def mapped(state: dict[str, Json]) -> dict[str, Json]:
 def double(value: int) -> int:
     print("doubling", value)
     return 2 * value
+
+
+def test_answers_that_come_together_are_taken_in_together(desk: Desk) -> None:
+    desk.start({"M": mapped(task())}, list(range(300)), {"f": double})
+    desk.settle()
+    assert json.loads(desk.row().output or "") == [2 * value for value in range(300)]
+    kinds = [type(record).__name__ for record in desk.records()]
+    assert "StateExited TaskSucceeded StateExited TaskSucceeded" in " ".join(kinds)
+    logs = desk.store.logs("arn:run")
+    scheduled = [number for number, kind in enumerate(visible(desk), 1) if kind == "TaskScheduled"]
+    assert logs == {attempt: f"doubling {value}\n" for value, attempt in enumerate(scheduled)}
+
+
+def visible(desk: Desk) -> list[str]:
+    """The records that have an event's number, in their order."""
+    return [type(each).__name__ for each in desk.records() if type(each) not in HIDDEN]
+
+
+def test_what_comes_with_an_answer_that_is_too_late_is_not_kept(tmp_path: Path) -> None:
+    """Also where it comes together with others."""
+    desk = Desk(tmp_path, hold=True)
+    desk.start({"M": mapped(task())}, [1, 2], {"f": double})
+    while desk.engine.busy:
+        desk.engine.turn()
+    first, second = (job.attempt for job, _ in desk.dask.held)
+    for attempt, said in [(first, "a"), (first, "again"), (second, "b")]:
+        outcome = Outcome("arn:run", attempt, said, log=said)
+        desk.engine._turns.put("arn:run", Arrival(facts.TaskSucceeded(attempt, said), outcome))
+    desk.settle()
+    assert json.loads(desk.row().output or "") == ["a", "b"]
+    assert desk.store.logs("arn:run") == {first: "a", second: "b"}
+    desk.engine.close()
+    desk.store.close()
 
 
 def test_a_task_runs_and_its_output_and_print_are_recorded(desk: Desk) -> None:

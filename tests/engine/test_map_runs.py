@@ -11,6 +11,7 @@ from nbflow.engine.chunks import CHUNK
 from nbflow.engine.map_runs import MOST_CHILDREN
 from nbflow.language.values import Json
 from nbflow.machine import facts
+from nbflow.machine.context import LIMITS
 from nbflow.machine.distributed import Item
 from nbflow.machine.records import decode
 from tests.engine.floor import BY_ITEM, GET, MACHINE, PUT, STATES, WAIT, Floor, odd
@@ -28,6 +29,19 @@ def test_results_come_in_the_order_of_the_items(floor: Floor, type: str) -> None
     assert floor.map_run.status == "SUCCEEDED"
     assert floor.counts == {"executions": {"SUCCEEDED": 3}, "items": {"SUCCEEDED": 3}}
     assert floor.map_run.stopped_at == floor.row().stopped_at == floor.row().started_at + 9
+
+
+@pytest.mark.parametrize("type", ["STANDARD", "EXPRESS"])
+def test_quotas_hold_in_children(floor: Floor, type: str) -> None:
+    floor.context = {LIMITS: "aws"}
+    floor.map(task(), [10, 300_000], {"f": long}, type=type, ToleratedFailureCount=1)
+    floor.settle()
+    assert floor.output == ["x" * 10]
+    assert floor.counts["items"] == {"SUCCEEDED": 1, "FAILED": 1}
+
+
+def long(characters: int) -> str:
+    return "x" * characters
 
 
 def test_no_items(floor: Floor) -> None:
