@@ -77,9 +77,7 @@ class Batch(NamedTuple):
     def text(self) -> str:
         """As it is kept."""
         kept = {"redrives": self.redrives, "ends": [(number, *end) for number, end in self.ends]}
-        return msgspec.json.encode(
-            kept
-        ).decode()  # several times faster than json; all texts in it are spelt out
+        return msgspec.json.encode(kept).decode()  # all texts in it are spelt out: UTF-8 has them
 
     @classmethod
     def of(cls, text: str) -> "Batch":

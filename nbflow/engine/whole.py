@@ -57,7 +57,8 @@ class Whole:
 
     def begin(self, run: MapRun, child: Child) -> None:
         """Do a child. Raises StoreError; then nothing has been done."""
-        assert run.parcel is not None and run.hear is not None  # noqa: PT018
+        assert run.parcel is not None
+        assert run.hear is not None
         hashes = references(child.input)
         known = self._known.of(hashes) if hashes else {}
         directory, attempt = run.parent.directory, attempt_of(child.number, run.time)
