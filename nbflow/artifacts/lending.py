@@ -2,18 +2,19 @@
 
 From pandas 3 on that is safe for whoever works by way of pandas: what is written to a copy is copied then. It does not
 hold who goes behind its back (``series.array[0] = …``). So what is lent has a *seal*, a checksum of its data: if it is
-broken, the stored copy is read again, and nobody else sees what was done.
+broken, the stored copy is read again, and no later reader sees what was done. (One that has the frame at the same time,
+on another thread of the process, may.)
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SMALL: Final = 2**20
-"""Bytes: what takes no more memory is copied at once."""
+ROWS: Final = 2**16
+"""A frame of fewer is copied at once: to seal a column takes as long as to copy half a megabyte, whatever is in it."""
 
 
 def is_lent(frame: "pd.DataFrame") -> bool:
@@ -21,7 +22,7 @@ def is_lent(frame: "pd.DataFrame") -> bool:
     import pandas as pd
 
     lazy = int(pd.__version__.partition(".")[0]) >= 3
-    return lazy and frame.memory_usage().sum() > SMALL and all(map(_kind, frame.dtypes))
+    return lazy and len(frame) >= ROWS and all(map(_kind, frame.dtypes))
 
 
 def seal(frame: "pd.DataFrame") -> int | None:
@@ -30,11 +31,11 @@ def seal(frame: "pd.DataFrame") -> int | None:
 
     if not is_lent(frame):
         return None
-    sum = 0
+    checksum = 0
     for at, dtype in enumerate(frame.dtypes):
-        if (data := _DATA[_kind(dtype)](frame.iloc[:, at])) is not None:
-            sum = zlib.crc32(np.ascontiguousarray(data).data, sum)
-    return sum
+        for data in _DATA[_kind(dtype)](frame.iloc[:, at]):
+            checksum = zlib.crc32(np.ascontiguousarray(data).data, checksum)
+    return checksum
 
 
 def _kind(dtype: Any) -> str:
@@ -46,14 +47,20 @@ def _kind(dtype: Any) -> str:
         return "times" if dtype.kind in "mM" else "numbers" if dtype.kind in "biufc" else ""
     if isinstance(dtype, pd.ArrowDtype) or getattr(dtype, "storage", "") == "pyarrow":
         return "arrow"
-    if isinstance(dtype, pd.DatetimeTZDtype):
+    if isinstance(dtype, pd.DatetimeTZDtype | pd.PeriodDtype):
         return "times"
-    return "codes" if isinstance(dtype, pd.CategoricalDtype) else ""
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "codes"
+    return "masked" if hasattr(dtype, "numpy_dtype") else ""
 
 
-_DATA: Final[dict[str, Callable[[Any], Any]]] = {
-    "numbers": lambda column: column.to_numpy(),
-    "times": lambda column: column.array.view("i8"),
-    "codes": lambda column: column.array.codes,
-    "arrow": lambda column: None,  # they never change
+_DATA: Final[dict[str, Callable[[Any], Sequence[Any]]]] = {
+    "numbers": lambda column: (column.to_numpy(),),
+    "times": lambda column: (column.array.view("i8"),),
+    "codes": lambda column: (column.array.codes,),
+    "masked": lambda column: (
+        column.array.to_numpy(dtype=column.dtype.numpy_dtype, na_value=0),
+        column.isna().to_numpy(),
+    ),
+    "arrow": lambda column: (),  # they never change
 }

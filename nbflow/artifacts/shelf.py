@@ -82,21 +82,26 @@ class Cache:
         seal = FORMATS[artifact.kind].seal(kept.value)
         with self._lock:
             if kept.seal not in (None, seal):
-                self._drop(key)
+                if self._kept.get(key) is kept:
+                    self._drop(key)
                 return None
             kept.seal, kept.asked = seal, time.monotonic()
             if key in self._kept:
                 self._kept.move_to_end(key)
             return kept.value
 
-    def keep(self, artifact: Artifact, value: Any) -> None:
-        """Keeps it, and drops the oldest. What is too large is not kept; an array beyond LARGEST is not ours alone."""
+    def keep(self, artifact: Artifact, value: Any, *, lent: bool = False) -> None:
+        """Keeps it, and drops the oldest. What is too large is not kept; an array beyond LARGEST is not ours alone.
+
+        ``lent``: it is handed out at once.
+        """
         key, size = (artifact.sha256, artifact.kind), FORMATS[artifact.kind].size(value)
+        seal = FORMATS[artifact.kind].seal(value) if lent else None
         with self._lock:
             largest = min(self._largest, LARGEST) if artifact.kind == "ndarray" else self._largest
             if key in self._kept or size > largest:
                 return
-            self._kept[key] = _Kept(value, size, time.monotonic())
+            self._kept[key] = _Kept(value, size, time.monotonic(), seal)
             self._size += size
             self._fit()
 
@@ -121,8 +126,7 @@ class Cache:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, key: tuple[str, str]) -> None:
-        if (kept := self._kept.pop(key, None)) is not None:
-            self._size -= kept.size
+        self._size -= self._kept.pop(key).size
 
 
 _ASIDE: Final = ".aside"
@@ -188,8 +192,7 @@ class Shelf:
             if kept is None:
                 with self._open(artifact.file) as file:
                     kept = layout.read(file)
-                live.keep(artifact, kept)
-                live.get(artifact)  # it is handed out at once
+                live.keep(artifact, kept, lent=True)
             return layout.fresh(kept)
         except ShelfError:
             raise

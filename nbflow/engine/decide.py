@@ -12,6 +12,7 @@ from nbflow.engine.outside import Outside
 from nbflow.engine.rows import artifact_row, closing, code_row, redriving
 from nbflow.machine import Step, facts, orders
 from nbflow.machine.records import FORMAT, Record, join
+from nbflow.machine.turn import BOUND
 from nbflow.store.rows import Append, Closing, CodeRow, LogRow, MapRunRow, Settled, TokenRow
 from nbflow.tasks.job import Outcome
 
@@ -21,8 +22,9 @@ MOST_RECORDS: Final = 1024
 MOST_BYTES: Final = 64 * 2**20
 """Nor beyond this much JSON text."""
 
-MOST_TOGETHER: Final = 128
-"""Answers that are taken in before the machine goes on: its steps have a bound of their own."""
+MOST_TOGETHER: Final = BOUND // 8
+"""Answers that are taken in before the machine goes on: a step has room for two records of each, and for what follows.
+"""
 
 _ENDS: Final = (facts.TaskSucceeded, facts.TaskFailed, facts.TaskTimedOut)
 

@@ -80,7 +80,7 @@ class Tally:
         self.items[status] += items
 
     def move(self, before: str, after: str, items: int, executions: int = 1) -> None:
-        """Children are something else from now on."""
+        """Children are something else from now on. (For millions of them: two calls less.)"""
         self.executions[before] -= executions
         self.executions[after] += executions
         self.items[before] -= items

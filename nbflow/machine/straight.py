@@ -5,7 +5,7 @@ handlers are asked, in its order and at its times, without the rest of it. What 
 fork, a time limit) is for a :class:`~nbflow.machine.Machine`: told the same facts at the same times, with the same
 draws of chance, it comes to the same point, and goes on.
 
-No output is too large here but the last one: bounds are the machine's.
+Bounds of what can be recorded are the machine's: nothing is too large or too deep here but the last output.
 """
 
 from collections import deque
@@ -83,7 +83,7 @@ class Straight:
         self._turn.now = now
         state = self._frame.current
         assert isinstance(state, model.Task)
-        self._run.last_event += 3  # scheduled, started, succeeded
+        self._run.last_event += 3  # its TaskScheduled (the attempt's number), TaskStarted, TaskSucceeded
         done = flow.leave_work(self._turn, self._frame, state, output)
         if type(done) is Done and self._leave(done):
             self._go_on()

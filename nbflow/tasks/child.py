@@ -123,7 +123,7 @@ def _go_straight(work: "_Work") -> Ending | None:
     straight = Straight(work.definition, work.dice, work.start, at)
     while straight.order is not None and (outcome := work.do(straight.order)) is not None:
         at = work.now()
-        work.past.append((outcome, at))
+        work.past.append(_Past(straight.order.attempt, outcome, at))
         if outcome.error is not None:
             return None
         straight.answer(outcome.output, at)
@@ -133,7 +133,9 @@ def _go_straight(work: "_Work") -> Ending | None:
         output = spelt(compact(straight.output))
     except RecursionError:  # a machine says so in words
         return None
-    return None if len(output) > MOST_BYTES else Ending("SUCCEEDED", output, None, None, work.begun, at)
+    return (
+        None if len(output.encode()) > MOST_BYTES else Ending("SUCCEEDED", output, None, None, work.begun, at)
+    )
 
 
 def _go_on(work: "_Work") -> Ending | HandedBack:
@@ -146,6 +148,15 @@ def _go_on(work: "_Work") -> Ending | HandedBack:
     return child.ending
 
 
+class _Past(NamedTuple):
+    """A task that is done."""
+
+    attempt: int
+    outcome: Outcome
+    at: float
+    """When it had ended."""
+
+
 class _Work:
     """What is there for one child, and what its tasks have answered."""
 
@@ -156,8 +167,8 @@ class _Work:
         self.begun = now()
         self.dice = Dice(_CHANCE)
         self.made: dict[str, Artifact] = {}
-        self.past: deque[tuple[Outcome, float]] = deque()
-        """How tasks have ended that are done, and when."""
+        self.past: deque[_Past] = deque()
+        """The tasks that were done before there was a machine."""
         self._job = job
         self._arn = distributed.child(job.execution, number_of(job.attempt), express=True).arn
         self.start = facts.Start(job.arguments, distributed.named(context, self._arn))
@@ -204,11 +215,14 @@ class _Child:
         self.machine = Machine.of(work.definition, work.dice)
         self.encoded: list[bytes] = []
         self._work = work
+        self._at = work.begun
+        """When it last heard something."""
         self._owed: deque[orders.Order] = deque()
         self._hear(work.start, work.begun)
 
     def _hear(self, fact: facts.Fact, at: float | None = None) -> None:
-        step = self.machine.step(fact, self._work.now() if at is None else at)
+        self._at = self._work.now() if at is None else at
+        step = self.machine.step(fact, self._at)
         self.encoded += step.encoded
         self._owed += step.orders
 
@@ -223,7 +237,7 @@ class _Child:
             case orders.RunTask():
                 return self._run_task(order)
             case orders.GoOn():
-                self._hear(facts.Continue())
+                self._hear(facts.Continue(), self._at if self._work.past else None)
             case orders.CancelTask():  # nothing is at work beside this
                 self._hear(facts.Cancelled(order.attempt))
             case orders.RunMap():
@@ -241,7 +255,9 @@ class _Child:
         if order.attempt not in self.machine.run.attempts:
             return True
         if self._work.past:
-            self._answer(order.attempt, *self._work.past.popleft())
+            past = self._work.past.popleft()
+            assert past.attempt == order.attempt, "the machine has come elsewhere"
+            self._answer(past.attempt, past.outcome, past.at)
             return True
         job = self._work.job(order)
         if job is None:

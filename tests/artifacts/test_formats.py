@@ -59,6 +59,7 @@ FRAMES = [
     Case("attributes", with_attrs(pd.DataFrame({"a": [1]}), {"source": ["x", 1]})),
     Case("named columns", pd.DataFrame([[1, 2]], columns=pd.Index(["a", "b"], name="what"))),
     Case("no columns", pd.DataFrame(), "pickle"),
+    Case("categories as columns", pd.DataFrame([[1, 2]], columns=pd.CategoricalIndex(["x", "y"])), "pickle"),
     Case("rows only", pd.DataFrame(index=[1, 2]), "pickle"),
     Case("mixed cells", column(1, "x", None), "pickle"),
     Case("integers as objects", column(1, 2), "pickle"),

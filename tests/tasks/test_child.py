@@ -134,6 +134,24 @@ def test_what_was_done_before_a_failure_stays(bench: Bench) -> None:
     assert (ending.start, ending.stop) == (1000.0, 1002.0)  # A has ended at 1001
 
 
+def test_times_are_those_of_then_however_long_it_takes(bench: Bench) -> None:
+    """The machine that goes on takes several steps to come to the same point."""
+    passes = {f"P{number}": {"Type": "Pass", "Next": f"P{number + 1}"} for number in range(200)}
+    bench.pin(
+        states(
+            **passes,
+            P200={"Type": "Pass", "Assign": {"at.$": "$$.State.EnteredTime"}, "Next": "A"},
+            A=task("given", Parameters={"at.$": "$at"}, ResultPath="$.a", Next="B"),
+            B=task("raising", Catch=[{"ErrorEquals": ["States.ALL"], "Next": "C", "ResultPath": None}]),
+            C={"Type": "Pass", "Parameters": {"at.$": "$at", "a.$": "$.a"}, "End": True},
+        ),
+        given=printing,
+        raising=raising,
+    )
+    output = json.loads(bench.ending({}, a_second_a_look()).output or "")
+    assert output["a"] == {"at": output["at"]}
+
+
 def printing(value: Json) -> Json:
     print("printing")
     return value
@@ -142,9 +160,9 @@ def printing(value: Json) -> Json:
 def test_what_is_too_large_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("nbflow.tasks.child", "nbflow.machine.turn"):
         monkeypatch.setattr(f"{module}.MOST_BYTES", 1000)
-    bench.pin(states(A=task()), f=lambda value: "x" * value)
-    assert bench.ending(900).status == "SUCCEEDED"
-    assert bench.ending(1000).error == "States.DataLimitExceeded"
+    bench.pin(states(A=task()), f=lambda value: "é" * value)
+    assert bench.ending(400).status == "SUCCEEDED"
+    assert bench.ending(500).error == "States.DataLimitExceeded"
 
 
 def test_so_is_what_is_nested_too_deeply(bench: Bench) -> None:
