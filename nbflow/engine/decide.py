@@ -22,9 +22,8 @@ MOST_RECORDS: Final = 1024
 MOST_BYTES: Final = 64 * 2**20
 """Nor beyond this much JSON text."""
 
-MOST_TOGETHER: Final = BOUND // 8
-"""Answers that are taken in before the machine goes on: a step has room for two records of each, and for what follows.
-"""
+MOST_TOGETHER: Final = BOUND // 4
+"""Answers that are taken in before the machine goes on: two records of each, and the step has room for what follows."""
 
 _ENDS: Final = (facts.TaskSucceeded, facts.TaskFailed, facts.TaskTimedOut)
 
