@@ -116,9 +116,8 @@ def _write_frame(frame: "pd.DataFrame", path: str) -> "pd.DataFrame":
         raise Unfit  # other objects are refused, or changed where == does not tell
     try:
         frame.to_parquet(path, engine="pyarrow", use_dictionary=_not_numbers(frame))
-        with open(
-            path, "rb"
-        ) as file:  # not the path: Arrow makes columns of folders that are named like ``year=2013``
+        # not from the path: Arrow makes columns of folders that are named like ``year=2013``
+        with open(path, "rb") as file:
             back = _read_frame(file)
     except (ValueError, TypeError, NotImplementedError, OverflowError, pyarrow.ArrowException) as error:
         raise Unfit from error

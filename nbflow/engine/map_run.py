@@ -13,7 +13,6 @@ from nbflow.language import model
 from nbflow.language.paths import compact, spelt
 from nbflow.language.values import Json
 from nbflow.machine import distributed, orders
-from nbflow.pools.port import Answer
 from nbflow.store.rows import Closing, ExecutionRow, MapRunRow
 from nbflow.tasks.capture import Buffer
 from nbflow.tasks.child import Ending
@@ -117,8 +116,6 @@ class MapRun:
     """Children that run in the engine."""
     time: int = 0
     """Tells its jobs from those of the same run at another time: a late answer must not be taken for one of now."""
-    hear: Answer | None = None
-    """Takes what a pool says of its children, on any thread."""
     answers: deque[Outcome] = field(default_factory=deque)
     """What the pool has said of them."""
     parked: deque[Outcome] = field(default_factory=deque)

@@ -52,22 +52,20 @@ class Whole:
     def take_on(self, run: MapRun) -> None:
         """The children of a run are to be done."""
         run.time = next(self._times)
-        run.hear = partial(self._hear, run)
         self.limit(run)
 
     def begin(self, run: MapRun, child: Child) -> None:
         """Do a child. Raises StoreError; then nothing has been done."""
         assert run.parcel is not None
-        assert run.hear is not None
         hashes = references(child.input)
         known = self._known.of(hashes) if hashes else {}
         directory, attempt = run.parent.directory, attempt_of(child.number, run.time)
         job = Job(run.row.arn, attempt, run.parcel, child.input, self._shelf, known, directory=directory)
         run.begin(child)
         try:
-            self._pool.submit(job, run.hear)
+            self._pool.submit(job, partial(self._hear, run))
         except Exception as error:  # noqa: BLE001  # a pool that is shut down, no threads left, …
-            run.hear(Outcome(job.execution, job.attempt, None, type(error).__name__, str(error)))
+            self._hear(run, Outcome(job.execution, job.attempt, None, type(error).__name__, str(error)))
 
     def _hear(self, run: MapRun, outcome: Outcome) -> None:
         run.answers.append(outcome)

@@ -119,7 +119,7 @@ def _state_exited(run: Run, record: r.StateExited) -> None:
         parent, fork = _parent_fork(run, frame)
         del fork.live[frame.id]
         fork.pending.append(frame.id)
-        run.ready[parent.id] = None
+        run.ready[parent.id] = None  # it has something to take note of
 
 
 def _task_scheduled(run: Run, record: r.TaskScheduled) -> None:
@@ -239,7 +239,7 @@ def _branch_started(run: Run, record: r.BranchStarted) -> None:
     run.ready[child.id] = None
     fork.spawned += 1
     fork.live[child.id] = None
-    if not fork.room:
+    if not fork.room:  # nothing is pending when a branch starts, and with a live one it is not over
         run.ready.pop(parent.id, None)
 
 

@@ -113,43 +113,43 @@ def test_it_has_retries_and_catches_of_its_own(bench: Bench) -> None:
     assert bench.ending({}).output == '"VALUEERROR"'
 
 
-def test_what_was_done_before_a_failure_stays(bench: Bench) -> None:
-    """Nothing is done twice, and what was drawn by chance is what the tasks were given."""
+def fails_after(bench: Bench, value: str, **before: Json) -> Outcome:
+    """States that assign ``x`` and go to A, a task that is given it, and one that fails; the output has both.
+
+    ``value`` is an expression in the last of them, which is P.
+    """
     bench.pin(
         states(
-            P={"Type": "Pass", "Assign": {"id.$": "States.UUID()"}, "Next": "A"},
-            A=task("given", Parameters={"id.$": "$id"}, ResultPath="$.a", Next="B"),
+            **before,
+            P={"Type": "Pass", "Assign": {"x.$": value}, "Next": "A"},
+            A=task("given", Parameters={"x.$": "$x"}, ResultPath="$.a", Next="B"),
             B=task("raising", Catch=[{"ErrorEquals": ["States.ALL"], "Next": "C", "ResultPath": None}]),
-            C={"Type": "Pass", "Parameters": {"id.$": "$id", "a.$": "$.a"}, "End": True},
+            C={"Type": "Pass", "Parameters": {"x.$": "$x", "a.$": "$.a"}, "End": True},
         ),
         given=printing,
         raising=raising,
     )
-    outcome = bench.outcome({}, a_second_a_look())
+    return bench.outcome({}, a_second_a_look())
+
+
+def test_what_was_done_before_a_failure_stays(bench: Bench) -> None:
+    """Nothing is done twice, and what was drawn by chance is what the tasks were given."""
+    outcome = fails_after(bench, "States.UUID()")
     ending = outcome.output
     assert isinstance(ending, Ending)
     output = json.loads(ending.output or "")
-    assert output["a"] == {"id": output["id"]}
+    assert output["a"] == {"x": output["x"]}
     assert outcome.log.count("printing") == 1
     assert (ending.start, ending.stop) == (1000.0, 1002.0)  # A has ended at 1001
 
 
 def test_times_are_those_of_then_however_long_it_takes(bench: Bench) -> None:
     """The machine that goes on takes several steps to come to the same point."""
-    passes = {f"P{number}": {"Type": "Pass", "Next": f"P{number + 1}"} for number in range(200)}
-    bench.pin(
-        states(
-            **passes,
-            P200={"Type": "Pass", "Assign": {"at.$": "$$.State.EnteredTime"}, "Next": "A"},
-            A=task("given", Parameters={"at.$": "$at"}, ResultPath="$.a", Next="B"),
-            B=task("raising", Catch=[{"ErrorEquals": ["States.ALL"], "Next": "C", "ResultPath": None}]),
-            C={"Type": "Pass", "Parameters": {"at.$": "$at", "a.$": "$.a"}, "End": True},
-        ),
-        given=printing,
-        raising=raising,
-    )
-    output = json.loads(bench.ending({}, a_second_a_look()).output or "")
-    assert output["a"] == {"at": output["at"]}
+    passes = {f"P{number}": {"Type": "Pass", "Next": f"P{number + 1}"} for number in range(199)}
+    ending = fails_after(bench, "$$.State.EnteredTime", **passes, P199={"Type": "Pass", "Next": "P"}).output
+    assert isinstance(ending, Ending)
+    output = json.loads(ending.output or "")
+    assert output["a"] == {"x": output["x"]}
 
 
 def printing(value: Json) -> Json:
